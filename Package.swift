@@ -1,0 +1,77 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// `EMBEDDED=1` builds the core as Embedded Swift; it stays out of the way of everyone who depends on this package.
+let embedded = Context.environment["EMBEDDED"] != nil
+/// `WARNINGS_AS_ERRORS=1` is what continuous integration builds with.
+let strict = Context.environment["WARNINGS_AS_ERRORS"] != nil
+
+let house: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+    ] + (strict ? [.treatAllWarnings(as: .error)] : [])
+
+let core: [SwiftSetting] =
+    house + [.strictMemorySafety()]
+    + (embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : [])
+
+let coreTargets: [Target] = [
+    .target(name: "TCPWire", swiftSettings: core),
+    .target(name: "TCPEngine", dependencies: ["TCPWire"], swiftSettings: core),
+    .target(name: "TCPStack", dependencies: ["TCPEngine", "TCPWire"], swiftSettings: core),
+]
+
+let hostedTargets: [Target] = [
+    .target(name: "TCPTrace", dependencies: ["TCPWire", "TCPEngine"], swiftSettings: house),
+    .target(name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
+    .systemLibrary(name: "CLinux"),
+    .target(
+        name: "TCPRuntime", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace", "CLinux"], swiftSettings: house),
+    .executableTarget(
+        name: "tcp",
+        dependencies: [
+            "TCPRuntime", "TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire", "CLinux",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ], swiftSettings: house),
+    .executableTarget(
+        name: "benchmarks",
+        dependencies: ["TCPRuntime", "TCPSimulator", "TCPStack", "TCPEngine", "TCPWire", "CLinux"],
+        path: "Benchmarks", swiftSettings: house),
+    .testTarget(name: "TCPWireTests", dependencies: ["TCPWire"], swiftSettings: house),
+    .testTarget(name: "TCPEngineTests", dependencies: ["TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(name: "TCPStackTests", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPSimulatorTests",
+        dependencies: ["TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPRuntimeTests",
+        dependencies: ["TCPRuntime", "TCPStack", "TCPEngine", "TCPWire", "CLinux"], swiftSettings: house),
+    .testTarget(name: "CommandTests", dependencies: ["tcp", "TCPTrace", "TCPWire"], swiftSettings: house),
+]
+
+let embeddedTargets: [Target] = [
+    .executableTarget(
+        name: "EmbeddedExample", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], path: "Examples/Embedded",
+        swiftSettings: core)
+]
+
+let package = Package(
+    name: "swift-tcp",
+    products: [
+        .library(name: "TCPStack", targets: ["TCPStack", "TCPEngine", "TCPWire"])
+    ]
+        + (embedded
+            ? []
+            : [
+                .library(name: "TCPSimulator", targets: ["TCPSimulator", "TCPTrace"]),
+                .library(name: "TCPTrace", targets: ["TCPTrace"]),
+                .library(name: "TCPRuntime", targets: ["TCPRuntime"]),
+                .executable(name: "tcp", targets: ["tcp"]),
+            ]),
+    dependencies: embedded
+        ? [] : [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")],
+    targets: coreTargets + (embedded ? embeddedTargets : hostedTargets)
+)

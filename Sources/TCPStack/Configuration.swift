@@ -1,0 +1,124 @@
+public import TCPWire
+
+/// What a stack is told when it is made.
+public struct Configuration: Sendable {
+    /// The link's MTU in octets: 68...65535 with IPv4, at least 1280 with IPv6.
+    public var mtu = 1500
+    /// Whether the link takes packets of up to 64 KiB with a segment size to cut them by (generic segmentation offload).
+    public var superSegments = false
+    /// Whether the link finishes TCP checksums; packets then carry the sum of the pseudo-header alone.
+    public var checksumOffload = false
+    /// All the memory the stack may hold, in bytes.
+    public var memoryBudget = 64 << 20
+    /// The most octets one connection keeps for sending, unacknowledged ones included.
+    public var sendBuffer = 1 << 20
+    /// The most octets one connection keeps for reading; the largest window it advertises.
+    public var receiveBuffer = 1 << 20
+    /// MSL, half of what TIME-WAIT lasts (RFC 9293 §3.4.2 says two minutes; a connection's peers today expect 30 s).
+    public var maximumSegmentLifetime: Duration = .seconds(30)
+    /// The retransmission timeout before the first measurement (RFC 6298 §2.1).
+    public var initialRTO: Duration = .seconds(1)
+    /// The least retransmission timeout. RFC 6298 §2.4 says one second; kernels today use 200 ms.
+    public var minimumRTO: Duration = .milliseconds(200)
+    /// The most that back-off makes of it (RFC 6298 §2.5: at least 60 s).
+    public var maximumRTO: Duration = .seconds(60)
+    /// How long an acknowledgment may wait for company: below 500 ms (RFC 9293 MUST-40).
+    public var delayedAcknowledgment: Duration = .milliseconds(40)
+    /// R2 for established connections (RFC 9293 §3.8.3: at least 100 s).
+    public var userTimeout: Duration = .seconds(300)
+    /// R2 for SYNs (RFC 9293 MUST-23: at least three minutes).
+    public var openTimeout: Duration = .seconds(180)
+    /// How often a SYN-ACK is sent again before a half-open connection is given up.
+    public var synAckRetries = 5
+    /// How long a FIN-WAIT-2 connection that its program has released waits for the peer's FIN.
+    public var orphanTimeout: Duration = .seconds(60)
+    /// Whether window scaling, timestamps and SACK are offered (RFC 7323, RFC 2018).
+    public var windowScaling = true
+    /// See `windowScaling`.
+    public var timestamps = true
+    /// See `windowScaling`.
+    public var selectiveAcknowledgment = true
+    /// TTL or hop limit of what is sent (RFC 9293 MUST-49).
+    public var hopLimit: UInt8 = 64
+    /// Whether `nextStateChange` has something to give.
+    public var recordsStateChanges = false
+    /// Whether every packet that arrives must have a right TCP checksum, even if the link vouches for it.
+    public var alwaysVerifiesChecksums = false
+
+    /// The ISN of every connection instead of RFC 6528's, for tests of wrap-around.
+    package var fixedInitialSequence: SequenceNumber?
+
+    /// The defaults.
+    public init() {}
+}
+
+/// What one connection may choose for itself.
+public struct ConnectionOptions: Sendable {
+    /// Whether small segments leave at once: Nagle's algorithm off (RFC 9293 MUST-17).
+    public var noDelay = false
+    /// Idle time after which the peer is asked whether it lives; `nil` is off, the default (RFC 9293 MUST-25, MUST-28).
+    public var keepAliveIdle: Duration?
+    /// Time between unanswered keep-alive probes.
+    public var keepAliveInterval: Duration = .seconds(75)
+    /// Unanswered keep-alive probes before the connection counts as dead: at least 2 (RFC 9293 MUST-29).
+    public var keepAliveProbes = 9
+    /// R2: how long data may stay unacknowledged (RFC 9293 MUST-21); `nil` is the configuration's. `.seconds(.max)` is never.
+    public var userTimeout: Duration?
+    /// DSCP, 0...63 (RFC 9293 MUST-48).
+    public var differentiatedServices: UInt8 = 0
+    /// TTL or hop limit; `nil` is the configuration's.
+    public var hopLimit: UInt8?
+
+    /// The defaults.
+    public init() {}
+}
+
+/// The secrets a stack draws its unpredictable numbers from: ISNs (RFC 6528), ports (RFC 6056), timestamps' offsets, hash
+/// keys. Take them from the system's random source; tests choose theirs.
+public struct StackSecret: Sendable {
+    /// 128 bits.
+    public var first: UInt64
+    /// The other half.
+    public var second: UInt64
+
+    /// Makes a secret from 128 random bits.
+    public init(_ first: UInt64, _ second: UInt64) {
+        self.first = first
+        self.second = second
+    }
+}
+
+/// What a link says of a packet it delivers.
+public struct PacketMetadata: Sendable {
+    /// The link vouches for the TCP checksum, or left it partial within this machine: it is not checked.
+    public var isChecksumTrusted = false
+    /// Octets of payload per segment if this packet is several merged into one; zero if it is not, or not known.
+    public var segmentSize = 0
+
+    /// A packet with a checksum to check, one segment.
+    public init() {}
+}
+
+/// A packet the stack has written into the link's buffer.
+public struct TransmittedPacket: Sendable, Equatable {
+    /// Octets of the packet.
+    public var length: Int
+    /// Octets before the payload: what every segment cut from a super-segment repeats.
+    public var headerLength: Int
+    /// Where the transport header starts.
+    public var transportOffset: Int
+    /// Octets of payload per segment to cut it into; zero for a packet that is one segment.
+    public var segmentSize: Int
+    /// Whether the checksum field, 16 octets into the transport header, waits to be finished by the link.
+    public var isChecksumPartial: Bool
+
+    package init(
+        length: Int, headerLength: Int, transportOffset: Int, segmentSize: Int = 0, isChecksumPartial: Bool = false
+    ) {
+        self.length = length
+        self.headerLength = headerLength
+        self.transportOffset = transportOffset
+        self.segmentSize = segmentSize
+        self.isChecksumPartial = isChecksumPartial
+    }
+}

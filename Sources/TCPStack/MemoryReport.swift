@@ -1,0 +1,30 @@
+/// What a stack holds, in bytes by kind. The kinds add up to `total`, which never passes the budget.
+public struct MemoryReport: Sendable, Hashable {
+    /// Connections, with the storage that waits for more.
+    public var connections = 0
+    /// Half-open and TIME-WAIT entries.
+    public var smallEntries = 0
+    /// The table that finds a connection.
+    public var tables = 0
+    /// Blocks of octets in use.
+    public var buffers = 0
+    /// Blocks that wait to be used again.
+    public var idleBuffers = 0
+    /// Loss recovery and reassembly state, made when there is a need.
+    public var recovery = 0
+    /// Listeners and their queues.
+    public var listeners = 0
+    /// Connections there are, in any state but LISTEN, SYN-RECEIVED entries and TIME-WAIT entries.
+    public var connectionCount = 0
+    /// Half-open entries.
+    public var halfOpenCount = 0
+    /// TIME-WAIT entries.
+    public var timeWaitCount = 0
+
+    /// Everything held, in bytes.
+    public var total: Int { connections + smallEntries + tables + buffers + idleBuffers + recovery + listeners }
+
+    /// An empty report.
+    public init() {}
+}
+

@@ -1,0 +1,172 @@
+/// Transport protocol numbers (IANA).
+public enum IPProtocol {
+    /// ICMP.
+    public static let icmp: UInt8 = 1
+    /// TCP.
+    public static let tcp: UInt8 = 6
+    /// UDP.
+    public static let udp: UInt8 = 17
+    /// ICMPv6.
+    public static let icmpv6: UInt8 = 58
+}
+
+/// What an IPv4 or IPv6 header says, in one shape for both.
+public struct IPHeader: Sendable {
+    /// Where it comes from.
+    public var source: IPAddress
+    /// Where it goes.
+    public var destination: IPAddress
+    /// The transport protocol, extension headers passed over.
+    public var protocolNumber: UInt8
+    /// TTL or hop limit.
+    public var hopLimit: UInt8
+    /// DSCP (upper six bits) and ECN (lower two).
+    public var trafficClass: UInt8
+    /// Octets before the transport header.
+    public var headerLength: Int
+    /// Octets of the whole packet by its own account; padding behind it is not part of it.
+    public var totalLength: Int
+    /// Whether this is one fragment of several.
+    public var isFragment: Bool
+
+    /// A header to send; lengths are filled in when it is written.
+    public init(
+        source: IPAddress, destination: IPAddress, protocolNumber: UInt8, hopLimit: UInt8 = 64, trafficClass: UInt8 = 0
+    ) {
+        self.source = source
+        self.destination = destination
+        self.protocolNumber = protocolNumber
+        self.hopLimit = hopLimit
+        self.trafficClass = trafficClass
+        headerLength = source.isIPv4 ? 20 : 40
+        totalLength = headerLength
+        isFragment = false
+    }
+
+    /// Reads the header of a packet that starts at the IP version octet.
+    ///
+    /// - Throws: `PacketFault` by what is wrong: `truncated`, `badVersion`, `badHeaderLength`, `badTotalLength`,
+    ///   `badChecksum`, `badExtension`.
+    public init(parsing packet: RawSpan) throws(PacketFault) {
+        guard packet.byteCount >= 20 else { throw .truncated }
+        switch packet.u8(0) &>> 4 {
+        case 4: try self.init(ipv4: packet)
+        case 6: try self.init(ipv6: packet)
+        default: throw .badVersion
+        }
+    }
+
+    // RFC 791 §3.1
+    private init(ipv4 packet: RawSpan) throws(PacketFault) {
+        let headerLength = Int(packet.u8(0) & 0xF) * 4
+        guard headerLength >= 20, headerLength <= packet.byteCount else { throw .badHeaderLength }
+        let totalLength = Int(packet.be16(2))
+        guard totalLength >= headerLength, totalLength <= packet.byteCount else { throw .badTotalLength }
+        var checksum = Checksum()
+        checksum.add(packet.extracting(0..<headerLength))
+        guard checksum.value == 0 else { throw .badChecksum }
+        source = IPAddress(ipv4: packet.be32(12))
+        destination = IPAddress(ipv4: packet.be32(16))
+        protocolNumber = packet.u8(9)
+        hopLimit = packet.u8(8)
+        trafficClass = packet.u8(1)
+        self.headerLength = headerLength
+        self.totalLength = totalLength
+        // More fragments, or an offset: bits 0 and 15 of the fragment field lie outside this mask.
+        isFragment = packet.be16(6) & 0x3FFF != 0
+    }
+
+    // RFC 8200 §3, §4
+    private init(ipv6 packet: RawSpan) throws(PacketFault) {
+        guard packet.byteCount >= 40 else { throw .truncated }
+        let totalLength = 40 + Int(packet.be16(4))
+        guard totalLength <= packet.byteCount else { throw .badTotalLength }
+        source = IPAddress(high: packet.be64(8), low: packet.be64(16))
+        destination = IPAddress(high: packet.be64(24), low: packet.be64(32))
+        // A mapped address inside an IPv6 header would pass for IPv4 (RFC 4942 §2.2).
+        guard !source.isIPv4, !destination.isIPv4 else { throw .badExtension }
+        hopLimit = packet.u8(7)
+        trafficClass = UInt8(truncatingIfNeeded: packet.be16(0) &>> 4)
+        self.totalLength = totalLength
+        isFragment = false
+        var next = packet.u8(6)
+        var offset = 40
+        // RFC 8504 §5.3: a host may limit the chain; eight headers are more than any honest packet has.
+        for position in 0...8 {
+            switch next {
+            case 0, 60:  // hop-by-hop (only first) and destination options
+                guard next == 60 || position == 0, totalLength - offset >= 8 else { throw .badExtension }
+                let length = (Int(packet.u8(offset + 1)) + 1) * 8
+                guard length <= totalLength - offset else { throw .badExtension }
+                try IPHeader.walkOptions(packet.extracting(offset + 2..<offset + length))
+                next = packet.u8(offset)
+                offset += length
+            case 43:  // routing: passed over when nothing is left to visit (RFC 8200 §4.4)
+                guard totalLength - offset >= 8, packet.u8(offset + 3) == 0 else { throw .badExtension }
+                let length = (Int(packet.u8(offset + 1)) + 1) * 8
+                guard length <= totalLength - offset else { throw .badExtension }
+                next = packet.u8(offset)
+                offset += length
+            case 44:  // fragment: an atomic one is a whole packet (RFC 6946)
+                guard totalLength - offset >= 8 else { throw .badExtension }
+                if packet.be16(offset + 2) & 0xFFF9 != 0 { isFragment = true }
+                next = packet.u8(offset)
+                offset += 8
+                if isFragment {
+                    protocolNumber = next
+                    headerLength = offset
+                    return
+                }
+            default:
+                protocolNumber = next
+                headerLength = offset
+                return
+            }
+        }
+        throw .badExtension
+    }
+
+    /// RFC 8200 §4.2: the two highest bits of an unknown option say whether the packet may be taken.
+    private static func walkOptions(_ options: RawSpan) throws(PacketFault) {
+        var offset = 0
+        while offset < options.byteCount {
+            let type = options.u8(offset)
+            if type == 0 {
+                offset += 1
+                continue
+            }
+            guard offset + 1 < options.byteCount else { throw .badExtension }
+            let length = Int(options.u8(offset + 1)) + 2
+            guard offset + length <= options.byteCount else { throw .badExtension }
+            guard type == 1 || type &>> 6 == 0 else { throw .badExtension }
+            offset += length
+        }
+    }
+
+    /// Writes the header for `payloadLength` octets of transport at the start of `packet`, and says how long it is:
+    /// 20 or 40 octets. IPv4 packets are atomic: DF is set and the identification is zero (RFC 6864 §4.1).
+    @discardableResult
+    public func write(to packet: inout MutableRawSpan, payloadLength: Int) -> Int {
+        if source.isIPv4 {
+            packet.put16(0x4500 | UInt16(trafficClass), at: 0)
+            packet.put16(UInt16(truncatingIfNeeded: 20 + payloadLength), at: 2)
+            packet.put32(0x0000_4000, at: 4)
+            packet.put16(UInt16(hopLimit) &<< 8 | UInt16(protocolNumber), at: 8)
+            packet.put16(0, at: 10)
+            packet.put32(source.ipv4Bits, at: 12)
+            packet.put32(destination.ipv4Bits, at: 16)
+            var checksum = Checksum()
+            checksum.add(packet.bytes.extracting(0..<20))
+            packet.put16(checksum.value, at: 10)
+            return 20
+        }
+        packet.put32(0x6000_0000 | UInt32(trafficClass) &<< 20, at: 0)
+        packet.put16(UInt16(truncatingIfNeeded: payloadLength), at: 4)
+        packet.put16(UInt16(protocolNumber) &<< 8 | UInt16(hopLimit), at: 6)
+        packet.put64(source.high, at: 8)
+        packet.put64(source.low, at: 16)
+        packet.put64(destination.high, at: 24)
+        packet.put64(destination.low, at: 32)
+        return 40
+    }
+}

@@ -1,0 +1,44 @@
+/// A point in time, in nanoseconds since an origin the caller chooses. The core reads no clock: every call that needs
+/// the time is handed one of these, and they must never go back.
+public struct Instant: Hashable, Comparable, Sendable {
+    /// Nanoseconds since the origin. 2⁶³ of them are 292 years.
+    public var nanoseconds: Int64
+
+    /// The instant that many nanoseconds after the origin.
+    @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+    /// The origin.
+    @inlinable public static var zero: Instant { Instant(nanoseconds: 0) }
+
+    /// A time that never comes.
+    @inlinable public static var distantFuture: Instant { Instant(nanoseconds: .max) }
+
+    /// The instant `duration` later; the far future when that cannot be told.
+    public static func + (left: Instant, duration: Duration) -> Instant {
+        left.advanced(byNanoseconds: duration.nanoseconds)
+    }
+
+    /// The time from `right` to `left`.
+    public static func - (left: Instant, right: Instant) -> Duration {
+        .nanoseconds(left.nanoseconds &- right.nanoseconds)
+    }
+
+    /// The instant `count` nanoseconds later, saturating.
+    @inlinable public func advanced(byNanoseconds count: Int64) -> Instant {
+        let (sum, overflow) = nanoseconds.addingReportingOverflow(count)
+        return Instant(nanoseconds: overflow ? (count < 0 ? .min : .max) : sum)
+    }
+
+    @inlinable public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+}
+
+extension Duration {
+    /// The whole nanoseconds of this duration, saturating at 292 years.
+    public var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        if overflow { return seconds < 0 ? .min : .max }
+        let (sum, carried) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return carried ? (seconds < 0 ? .min : .max) : sum
+    }
+}
