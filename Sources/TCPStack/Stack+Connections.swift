@@ -151,6 +151,7 @@ extension Stack {
         while let listener = acceptable.popLast() {
             if let index = listenerIndex(listener), listeners[index].waiting > 0 { return .acceptable(listener) }
         }
+        if !waitingForMemory.isEmpty, context.pool.hasRoom(context.budget) { wakeWritersForMemory() }
         guard readyHead != .max else { return nil }
         let slot = readyHead
         readyHead = tables.connections[slot].nextReady
@@ -160,6 +161,15 @@ extension Stack {
         return .connection(
             ConnectionID(slot: slot, generation: tables.connections[slot].generation),
             Readiness(rawValue: bits.rawValue))
+    }
+
+    private mutating func wakeWritersForMemory() {
+        for id in waitingForMemory {
+            guard let slot = slot(id) else { continue }
+            tables.connections[slot].connection.memoryReturned()
+            if !tables.connections[slot].connection.changes.isEmpty { makeReady(slot) }
+        }
+        waitingForMemory.removeAll(keepingCapacity: true)
     }
 
     func listenerIndex(_ id: ListenerID) -> Int? {

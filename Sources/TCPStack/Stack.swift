@@ -27,6 +27,9 @@ public struct Stack: ~Copyable {
     var transmitTail = UInt32.max
     var acceptable: [ListenerID] = []
 
+    /// Connections whose writes found no memory.
+    var waitingForMemory: [ConnectionID] = []
+
     var control: ControlQueue
     var nextGeneration: UInt32 = 1
     var portCounters: InlineArray<16, UInt32> = .init(repeating: 0)
