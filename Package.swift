@@ -14,9 +14,10 @@ let house: [SwiftSetting] =
         .enableUpcomingFeature("InternalImportsByDefault"),
     ] + (strict ? [.treatAllWarnings(as: .error)] : [])
 
-let core: [SwiftSetting] =
-    house + [.strictMemorySafety()]
-    + (embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : [])
+/// What makes a target Embedded Swift.
+let bare: [SwiftSetting] = embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : []
+
+let core: [SwiftSetting] = house + [.strictMemorySafety()] + bare
 
 let coreTargets: [Target] = [
     .target(name: "TCPWire", swiftSettings: core),
@@ -26,10 +27,12 @@ let coreTargets: [Target] = [
 
 let hostedTargets: [Target] = [
     .target(name: "TCPTrace", dependencies: ["TCPWire", "TCPEngine"], swiftSettings: house),
-    .target(name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
+    .target(
+        name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
     .target(
-        name: "TCPRuntime", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace", "CLinux"], swiftSettings: house),
+        name: "TCPRuntime", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace", "CLinux"],
+        swiftSettings: house),
     .executableTarget(
         name: "tcp",
         dependencies: [
@@ -55,7 +58,7 @@ let hostedTargets: [Target] = [
 let embeddedTargets: [Target] = [
     .executableTarget(
         name: "EmbeddedExample", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], path: "Examples/Embedded",
-        swiftSettings: core)
+        swiftSettings: house + bare)
 ]
 
 let package = Package(
