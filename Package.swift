@@ -19,6 +19,11 @@ let bare: [SwiftSetting] = embedded ? [.enableExperimentalFeature("Embedded"), .
 
 let core: [SwiftSetting] = house + [.strictMemorySafety()] + bare
 
+/// Gives the counting functions of the benchmarks the allocator's names.
+let countingAllocator = ["malloc", "calloc", "realloc", "memalign", "aligned_alloc", "posix_memalign"].flatMap {
+    ["-Xlinker", "--defsym=\($0)=counted_\($0)"]
+}
+
 let coreTargets: [Target] = [
     .target(name: "TCPWire", swiftSettings: core),
     .target(name: "TCPEngine", dependencies: ["TCPWire"], swiftSettings: core),
@@ -42,7 +47,7 @@ let hostedTargets: [Target] = [
     .executableTarget(
         name: "benchmarks",
         dependencies: ["TCPRuntime", "TCPSimulator", "TCPStack", "TCPEngine", "TCPWire", "CLinux"],
-        path: "Benchmarks", swiftSettings: house),
+        path: "Benchmarks", swiftSettings: house, linkerSettings: [.unsafeFlags(countingAllocator)]),
     .testTarget(name: "TCPWireTests", dependencies: ["TCPWire"], swiftSettings: house),
     .testTarget(name: "TCPEngineTests", dependencies: ["TCPEngine", "TCPWire"], swiftSettings: house),
     .testTarget(name: "TCPStackTests", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
