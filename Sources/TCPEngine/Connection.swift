@@ -253,6 +253,7 @@ package struct Connection: ~Copyable {
         if recovery == nil, context.budget.reserve(Recovery.cost) {
             context.recoveryBytes &+= Recovery.cost
             recovery = Recovery(at: send.unacknowledged)
+            flags.remove(.timing)
         }
         return recovery
     }
