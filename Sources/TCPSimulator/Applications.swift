@@ -9,11 +9,25 @@ public final class StreamApplication: SimulatedApplication {
     public enum Closing: Sendable {
         /// When all is written.
         case afterWriting
+        /// That long after the peer has acknowledged all, to be looked for every millisecond.
+        case afterDelivery(Duration)
         /// That long after it has read the peer's end-of-stream; all is written by then.
         case afterEndOfStream(Duration)
         /// That long after it has read this many octets.
         case afterReading(Int, Duration)
         /// When `close()` is called.
+        case whenAsked
+    }
+
+    /// When the program begins to write.
+    public enum Writing: Sendable {
+        /// At once, before the connection is open: the octets wait in the stack.
+        case atOnce
+        /// That long after the connection became ESTABLISHED.
+        case afterOpening(Duration)
+        /// When it has read the peer's end-of-stream.
+        case afterEndOfStream
+        /// When `startWriting()` is called.
         case whenAsked
     }
 
@@ -47,8 +61,9 @@ public final class StreamApplication: SimulatedApplication {
     /// The connection, once there is one.
     public private(set) var connection: SimulatedConnection?
 
-    private let waitsForOpening: Bool
-    private var mayWrite: Bool
+    private let writing: Writing
+    private var mayWrite = false
+    private var isAwaitingDelivery = false
     private var chunk: [UInt8] = []
     private var chunkStart = 0
     private var chunkEnd = 0
@@ -59,38 +74,52 @@ public final class StreamApplication: SimulatedApplication {
     ///
     /// - Parameters:
     ///   - bytes: Octets to send.
-    ///   - startsWriting: Whether it writes at once; else when `startWriting()` is called.
+    ///   - pattern: What they are.
+    ///   - expecting: What ought to come.
+    ///   - writing: When it begins to write.
+    ///   - closing: When it closes.
     ///   - chunkSize: Octets of one read and of one write, at most.
     public init(
         sending bytes: Int = 0, pattern: PayloadPattern = PayloadPattern(seed: 1),
-        expecting: PayloadPattern = PayloadPattern(seed: 2), closing: Closing = .afterWriting,
-        startsWriting: Bool = true, waitsForOpening: Bool = false, chunkSize: Int = 65_536
+        expecting: PayloadPattern = PayloadPattern(seed: 2), writing: Writing = .atOnce,
+        closing: Closing = .afterWriting, chunkSize: Int = 65_536
     ) {
         toSend = bytes
         sends = pattern
         expects = expecting
         self.closing = closing
-        self.waitsForOpening = waitsForOpening
-        mayWrite = startsWriting
+        self.writing = writing
         readBuffer = [UInt8](repeating: 0, count: chunkSize)
     }
 
     public func started(_ connection: SimulatedConnection) {
         self.connection = connection
-        if connection.status?.state != .synSent, connection.status?.state != .synReceived { isOpened = true }
-        if !waitsForOpening || isOpened { write(connection) }
-        if isOpened { read(connection) }
+        if case .atOnce = writing { mayWrite = true }
+        if connection.status?.state == .synSent || connection.status?.state == .synReceived {
+            write(connection)
+        } else {
+            opened(connection)
+            read(connection)
+            write(connection)
+        }
     }
 
     public func changed(_ readiness: Readiness, _ connection: SimulatedConnection) {
-        if readiness.contains(.opened) { isOpened = true }
+        if readiness.contains(.opened) { opened(connection) }
         if readiness.contains(.ended), let failure = connection.status?.error {
             fail(failure, connection)
             return
         }
-        if isReading, !readiness.isDisjoint(with: [.readable, .endOfStream, .opened]) { read(connection) }
+        if isReading, !connection.isReleased, !readiness.isDisjoint(with: [.readable, .endOfStream, .opened]) { read(connection) }
         if !readiness.isDisjoint(with: [.writable, .opened]) { write(connection) }
         if readiness.contains(.ended), releasesWhenDone { connection.release() }
+    }
+
+    private func opened(_ connection: SimulatedConnection) {
+        guard !isOpened else { return }
+        isOpened = true
+        guard case .afterOpening(let delay) = writing else { return }
+        connection.host.simulation.after(delay) { [weak self] in self?.startWriting() }
     }
 
     /// Begins to write, if it was told to wait.
@@ -131,7 +160,26 @@ public final class StreamApplication: SimulatedApplication {
             if written == 0 { connection.record(.write(toSend)) }
             written += count
         }
-        if written == toSend, case .afterWriting = closing { close() }
+        guard written == toSend else { return }
+        switch closing {
+        case .afterWriting: close()
+        case .afterDelivery(let delay): awaitDelivery(connection, delay)
+        default: break
+        }
+    }
+
+    private func awaitDelivery(_ connection: SimulatedConnection, _ delay: Duration) {
+        guard !isAwaitingDelivery else { return }
+        isAwaitingDelivery = true
+        connection.host.simulation.after(.milliseconds(1)) { [weak self] in
+            guard let self, !connection.isReleased else { return }
+            isAwaitingDelivery = false
+            if let status = connection.status, status.unacknowledged == 0, isOpened {
+                closeAfter(delay)
+            } else {
+                awaitDelivery(connection, delay)
+            }
+        }
     }
 
     private func nextChunk() {
@@ -183,6 +231,7 @@ public final class StreamApplication: SimulatedApplication {
         hasReadEnd = true
         reportReading(connection)
         connection.record(.endOfStream)
+        if case .afterEndOfStream = writing { startWriting() }
         if case .afterEndOfStream(let delay) = closing { closeAfter(delay) }
         finish(connection)
     }
