@@ -204,13 +204,29 @@ public final class SimulatedHost: SimulatedNode {
 
     func drainStateChanges() {
         guard configuration.recordsStateChanges else { return }
+        var pending: StateChange?
         while let change = stack.nextStateChange() {
-            simulation.record(
-                .state(
-                    TracedStateChange(
-                        time: change.time, end: name, local: change.local, remote: change.remote, from: change.from,
-                        to: change.to)))
+            // A segment that confirms the FIN and brings the peer's leaves FIN-WAIT-1 for TIME-WAIT (RFC 9293
+            // §3.10.7.4, eighth step). FIN-WAIT-2 is then a step of its processing that nobody can observe.
+            if let first = pending, first.to == .finWait2, change.from == .finWait2, change.to == .timeWait,
+                first.time == change.time, first.local == change.local, first.remote == change.remote
+            {
+                pending = StateChange(
+                    time: change.time, local: change.local, remote: change.remote, from: first.from, to: .timeWait)
+                continue
+            }
+            if let first = pending { record(first) }
+            pending = change
         }
+        if let last = pending { record(last) }
+    }
+
+    private func record(_ change: StateChange) {
+        simulation.record(
+            .state(
+                TracedStateChange(
+                    time: change.time, end: name, local: change.local, remote: change.remote, from: change.from,
+                    to: change.to)))
     }
 
     /// Sends until nothing is left or the link says "not now". Whether anything was sent.

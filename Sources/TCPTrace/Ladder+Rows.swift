@@ -16,7 +16,8 @@ extension Ladder {
         var senderState = facts.senderState.name
         if !known { senderState = Narrator.label(segment.from, style.language) }
         if segment.origin != .host { senderState = "" }
-        let receiverState = segment.arrival == nil ? "" : facts.receiverState?.name ?? ""
+        var receiverState = segment.arrival == nil ? "" : facts.receiverState?.name ?? ""
+        if segment.to != left, segment.to != right { receiverState = Narrator.label(segment.to, style.language) }
         let middle = arrow(segment, isRight)
         if isRight {
             row(
@@ -26,7 +27,9 @@ extension Ladder {
                 leftTime: arrival, leftState: receiverState, middle: middle, rightState: senderState, rightTime: sent)
         }
         text(numbers(segment, facts), paint: .faint)
-        text(narrator.sentence(segment: index)[style.language])
+        let kind = facts.meaning.rawValue + (segment.from == left || segment.from == right ? "" : segment.from)
+        let isFirst = told.insert(kind).inserted
+        text(narrator.sentence(segment: index, isFirstOfItsKind: isFirst)[style.language])
         for change in sender + receiver { line(change) }
     }
 
@@ -56,7 +59,7 @@ extension Ladder {
     }
 
     private func dataLabel(_ segment: TracedSegment) -> String {
-        style.language == .english ? "+\(segment.length)" : "+\(segment.length)"
+        "+\(segment.length)"
     }
 
     private func numbers(_ segment: TracedSegment, _ facts: SegmentFacts) -> String {
@@ -70,33 +73,46 @@ extension Ladder {
                 "Ack=\(segment.header.acknowledgment.rawValue)" + relative(facts.relativeAcknowledgment))
         }
         parts.append("Len=\(segment.length)")
-        if !segment.header.flags.contains(.rst) { parts.append("Win=\(facts.window)") }
+        if Ladder.showsWindow(facts.meaning) { parts.append("Win=\(facts.window)") }
         return parts.joined(separator: "  ")
+    }
+
+    /// The window is worth a place where it says something new.
+    private static func showsWindow(_ meaning: SegmentMeaning) -> Bool {
+        switch meaning {
+        case .syn, .synAck, .ack, .ackClosingWindow, .windowUpdate, .probeAnswer: true
+        default: false
+        }
     }
 
     private mutating func line(_ facts: ChangeFacts) {
         let change = facts.change
         let name = Narrator.label(change.end, style.language)
         let from = change.from == .closed && facts.listenerStays ? State.listen : change.from
+        text("\(name)\(colon)\(from.name) → \(change.to.name)" + reason(facts), paint: .state, hanging: 2)
+    }
+
+    private var colon: String { style.language == .english ? ": " : "：" }
+
+    /// The reason of a change, told the first time.
+    private mutating func reason(_ facts: ChangeFacts) -> String {
+        let change = facts.change
+        guard told.insert("\(change.end) \(change.from) \(change.to)").inserted else { return "" }
         let separator = style.language == .english ? " — " : "——"
-        let reason = narrator.sentence(change: facts)[style.language]
-        text(
-            "\(name): \(from.name) → \(change.to.name)" + separator + reason, paint: .state, hanging: 2)
+        return separator + narrator.sentence(change: facts)[style.language]
     }
 
     mutating func draw(_ facts: ChangeFacts) {
         output.append("")
         let change = facts.change
         let name = Narrator.label(change.end, style.language)
-        let separator = style.language == .english ? " — " : "——"
-        let sentence =
-            "\(name): \(change.from.name) → \(change.to.name)" + separator
-            + narrator.sentence(change: facts)[style.language]
-        timed(change.time, sentence, .state)
+        timed(change.time, "\(name)\(colon)\(change.from.name) → \(change.to.name)" + reason(facts), .state)
     }
 
-    mutating func draw(_ action: TracedAction) {
-        guard let sentence = narrator.sentence(action: action) else { return }
+    mutating func draw(_ action: TracedAction, after reading: Int? = nil) {
+        guard let sentence = reading.map({ narrator.sentence(end: action, reading: $0) })
+            ?? narrator.sentence(action: action)
+        else { return }
         output.append("")
         timed(action.time, sentence[style.language], nil)
     }

@@ -27,7 +27,11 @@ public struct Ladder {
     let style: Style
     let analysis: Analysis
     let narrator: Narrator
+    /// The endpoints of those who are neither end.
+    let strangers: Set<Endpoint>
     var output: [String] = []
+    /// What has been explained.
+    var told: Set<String> = []
 
     /// Makes a drawing of `trace` between the ends named `left` and `right`; all others are drawn on the left.
     public init(_ trace: Trace, left: String = "client", right: String = "server", style: Style = Style()) {
@@ -37,6 +41,7 @@ public struct Ladder {
         self.style = style
         analysis = Analysis(trace)
         narrator = Narrator(analysis: analysis)
+        strangers = Set(trace.segments.filter { $0.from != left && $0.from != right }.map(\.source))
     }
 
     /// The lines of the drawing.
@@ -68,10 +73,25 @@ public struct Ladder {
             switch analysis.items[index] {
             case .segment(let segment, let sender, let receiver): draw(segment, sender, receiver)
             case .change(let facts): draw(facts)
-            case .action(let action): draw(action)
+            case .action(let action):
+                if let count = readingBeforeEnd(index) {
+                    draw(action.followed(by: .endOfStream), after: count)
+                    index += 1
+                } else {
+                    draw(action)
+                }
             }
             index += 1
         }
+    }
+
+    /// The octets of a read that the end of the stream follows at once.
+    private func readingBeforeEnd(_ index: Int) -> Int? {
+        guard case .action(let first) = analysis.items[index], case .read(let count) = first.action,
+            index + 1 < analysis.items.count, case .action(let second) = analysis.items[index + 1],
+            second.action == .endOfStream, second.end == first.end, second.time == first.time
+        else { return nil }
+        return count
     }
 
     private mutating func head() {
@@ -121,5 +141,13 @@ extension Narrator {
     static func label(_ end: String, _ language: Language) -> String {
         let phrase = name(end)
         return language == .english ? end : phrase.chinese
+    }
+}
+
+extension TracedAction {
+    fileprivate func followed(by action: ApplicationAction) -> TracedAction {
+        var next = self
+        next.action = action
+        return next
     }
 }

@@ -46,7 +46,6 @@ struct DemoCommand: ParsableCommand {
         page.legend()
         page.blank()
         page.ladder(outcome.parts[0], foldsRunsOf: 4, foldsLosses: true)
-        page.blank()
         let delivered = NumberText.grouped(outcome.delivered)
         page.paragraph(
             outcome.isIntact

@@ -20,6 +20,8 @@ struct TCPCommand: ParsableCommand {
             try command.run()
         } catch {
             guard exitCode(for: error) != .success else { exit(withError: error) }
+            // A command that has already said what is wrong gives a bare exit code.
+            if let code = error as? ExitCode { Terminal.exit(code.rawValue) }
             var sentence = message(for: error).split(separator: "\n").joined(separator: " ")
             if sentence.last != "." { sentence += "." }
             if exitCode(for: error) == .validationFailure { sentence += " Try 'tcp --help'." }

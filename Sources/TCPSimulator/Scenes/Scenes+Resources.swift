@@ -15,8 +15,8 @@ extension Scene {
         Scene(
             "syn-flood", "S14", title: Phrase("A flood of SYNs", "SYN 洪水"),
             introduction: Phrase(
-                "An attacker sends SYNs from addresses it made up and never answers. The server keeps only a small entry for each, and only so many; who does not answer is forgotten, and the server serves as before.",
-                "攻击者用捏造的地址发 SYN，之后再不作答。服务器为每个 SYN 只保留一个小条目，而且数量有限；不回答的会被忘掉，服务器照常提供服务。"),
+                "An attacker sends SYNs from addresses it made up and never answers. The server keeps a small entry for each, and only so many: the memory is bounded. But while the places are taken a real client must wait, until those who never answered are given up. (SYN cookies are the remedy for that.)",
+                "攻击者用捏造的地址发 SYN，之后再不作答。服务器为每个 SYN 只保留一个小条目，而且数量有限：占用的内存有上限。但位置被占满期间，真正的客户端只能等，直到那些从不作答的被放弃。（对策是 SYN cookie。）"),
             claims: [14, 19]
         ) { options in flood(options) },
         Scene(
@@ -128,7 +128,7 @@ extension Scene {
             return Stage.silent()
         }
         let before = stage.server.stack.memory
-        for number in 1...12 {
+        for number in 1...20 {
             let address = IPAddress(options.ipv6 ? "2001:db8::\(number)" : "192.0.2.\(number)")
             guard let address else { continue }
             stage.simulation.after(.milliseconds(Int64(number))) {
@@ -149,11 +149,13 @@ extension Scene {
             parts: [ScenePart(stage.simulation.trace, left: "client")],
             checks: [
                 SceneCheck(
-                    "the half-open entries are few, and at most 64 octets each", "半开条目数量有限，每个不超过 64 字节",
-                    during.halfOpenCount > 0 && during.halfOpenCount <= 12
-                        && during.smallEntries - before.smallEntries <= 64 * max(during.halfOpenCount, 64)),
+                    "the half-open entries are bounded: 16 here, at most 64 octets each; other SYNs are dropped",
+                    "半开条目有上限：这里是 16 个，每个不超过 64 字节；其余 SYN 被丢弃",
+                    during.halfOpenCount == 16 && during.smallEntries - before.smallEntries <= 64 * 16
+                        && stage.server.stack.counters[.queueFull] >= 4),
                 SceneCheck("the flood makes no connection", "洪水没有造出任何连接", accepted == 1),
-                SceneCheck("a real client gets its connection", "真正的客户端得到了连接", client.isOpened),
+                SceneCheck(
+                    "a real client gets its connection once places are free again", "位置空出来之后，真正的客户端得到了连接", client.isOpened),
                 SceneCheck("in the end no half-open entry is left", "最后没有留下半开条目", after.halfOpenCount == 0),
             ])
     }

@@ -75,13 +75,26 @@ struct Analysis {
                 trace.segments[fresh.segment].source == change.remote, let place = places[fresh.segment],
                 case .segment(let index, let sender, var receiver) = items[place]
             else { return append(change, .itself, lasted: lasted) }
+            guard !isOvertaken(index) else { return append(change, .arrival(index), lasted: lasted) }
             receiver.append(changeFacts(change, .arrival(index), lasted: lasted))
             items[place] = .segment(index, sender: sender, receiver: receiver)
             self.facts[index]?.receiverState = change.to
         }
     }
 
-    private func changeFacts(_ change: TracedStateChange, _ cause: ChangeCause, lasted: Duration) -> ChangeFacts {
+    /// Whether a segment that left later, in the same direction, arrived earlier.
+    func isOvertaken(_ index: Int) -> Bool {
+        let segment = trace.segments[index]
+        guard let arrival = segment.arrival else { return false }
+        return trace.segments.contains {
+            $0.to == segment.to && ($0.sent > segment.sent || $0.number > segment.number && $0.origin != .copy)
+                && ($0.arrival ?? .distantFuture) < arrival
+        }
+    }
+
+    private func changeFacts(
+        _ change: TracedStateChange, _ cause: ChangeCause, lasted: Duration
+    ) -> ChangeFacts {
         ChangeFacts(
             change: change, cause: cause, lasted: lasted, lastAction: lastActions[change.end],
             listenerStays: listeners.contains(ListenerKey(end: change.end, port: change.local.port)))
@@ -123,11 +136,11 @@ struct Analysis {
         startFlow(segment, key)
         var half = halves[key] ?? FlowHalf()
         let peer = halves[key.reversed] ?? FlowHalf()
-        result.relativeSequence = half.initial.flatMap { Analysis.relative(segment.header.sequence, to: $0) }
+        // A number counts from the beginning only if it can belong to this connection: up to what was sent, and for what
+        // was sent by somebody else, up to a window further.
+        result.relativeSequence = Analysis.relative(segment.header.sequence, half, beyond: 1 << 21)
         if segment.header.flags.contains(.ack) {
-            result.relativeAcknowledgment = peer.initial.flatMap {
-                Analysis.relative(segment.header.acknowledgment, to: $0)
-            }
+            result.relativeAcknowledgment = Analysis.relative(segment.header.acknowledgment, peer, beyond: 0)
         }
         result.window = Int(segment.header.window) << (segment.header.flags.contains(.syn) ? 0 : half.scale)
         if let last = half.lastArrival, trace.segments[last].arrival == segment.sent { result.answers = last }
@@ -145,9 +158,10 @@ struct Analysis {
         items.append(.segment(index, sender: announced(by: segment, index), receiver: []))
     }
 
-    private static func relative(_ number: SequenceNumber, to initial: SequenceNumber) -> Int? {
-        let distance = number.distance(from: initial)
-        return distance >= 0 ? distance : nil
+    private static func relative(_ number: SequenceNumber, _ half: FlowHalf, beyond: Int) -> Int? {
+        guard let initial = half.initial else { return nil }
+        let distance = Int(number - initial)
+        return distance <= half.octets + beyond ? distance : nil
     }
 
     /// A SYN with another ISS is the beginning of another connection between the same endpoints.
@@ -161,9 +175,6 @@ struct Analysis {
         fresh.lastArrival = halves[key]?.lastArrival
         fresh.isReused = known != nil
         halves[key] = fresh
-        if !segment.header.flags.contains(.ack), known != nil {
-            halves[key.reversed] = FlowHalf(initial: nil, lastArrival: halves[key.reversed]?.lastArrival)
-        }
     }
 
     private func remember(
@@ -172,6 +183,8 @@ struct Analysis {
         let flags = segment.header.flags
         guard segment.origin == .host, !flags.contains(.rst) else { return }
         let end = segment.sequenceEnd
+        let advance = half.next.map { end.distance(from: $0) } ?? segment.sequenceLength
+        half.octets += max(0, advance)
         half.next = half.next.map { SequenceNumber.later($0, end) } ?? end
         if flags.contains(.fin) { half.finEnd = end }
         if flags.contains(.ack) {

@@ -51,7 +51,7 @@ struct Classifier {
     private var data: SegmentMeaning {
         if segment.origin == .injected { return .dataInjected }
         if let window = peer.window, window == 0, segment.length <= 1 { return .windowProbe }
-        if let next = half.next, sequence < next {
+        if let next = half.next, sequence < next, facts.repetitions > 0 || next.distance(from: sequence) > 1 {
             return segment.length <= 1 && peer.window == 0 ? .windowProbe : .dataRepeated
         }
         // The third acknowledgment was lost, or this is it.
@@ -72,6 +72,7 @@ struct Classifier {
             return .challengeAck
         }
         if let answered, answered.header.flags.contains([.syn, .ack]) {
+            if peer.sentPlainSYN { return .handshakeAckSimultaneous }
             return half.handshakeAcks == 0 ? .handshakeAck : .handshakeAckRepeated
         }
         if let next = half.next, next.distance(from: sequence) == 1, facts.senderState == .established {

@@ -13,6 +13,8 @@ struct FlowHalf {
     var initial: SequenceNumber?
     /// The number after the highest one sent.
     var next: SequenceNumber?
+    /// Sequence numbers used so far: they may be more than 2³².
+    var octets = 0
     /// The number after the FIN.
     var finEnd: SequenceNumber?
     /// The highest acknowledgment sent.

@@ -2,11 +2,11 @@ internal import TCPEngine
 internal import TCPWire
 
 /// Why a segment was sent, as far as what was observed tells.
-enum SegmentMeaning: Equatable {
+enum SegmentMeaning: String {
     // Opening
     case syn, synWithData, synOnOldConnection, synRepeated, synInjected
     case synAck, synAckSimultaneous, synAckRepeated, synAckToInjected
-    case handshakeAck, handshakeAckRepeated
+    case handshakeAck, handshakeAckRepeated, handshakeAckSimultaneous
     // Data
     case data, dataFinishingHandshake, dataAfterPeersFIN, dataRepeated, dataInjected
     case windowProbe

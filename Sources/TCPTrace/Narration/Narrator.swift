@@ -19,10 +19,18 @@ struct Narrator {
     }
 
     /// The sentence for the segment at `index`: why it was sent, and what became of it if that is out of the ordinary.
-    func sentence(segment index: Int) -> Phrase {
+    /// What was explained before, the reader is told in brief.
+    func sentence(segment index: Int, isFirstOfItsKind: Bool = true) -> Phrase {
         guard let facts = analysis.facts[index] else { return Phrase("", "") }
-        let words = SegmentWords(segment: analysis.segment(index), facts: facts, analysis: analysis)
+        let words = SegmentWords(segment: analysis.segment(index), facts: facts, analysis: analysis,
+            isFirstOfItsKind: isFirstOfItsKind)
         let reason = words.reason
+        if analysis.isOvertaken(index), let arrival = words.segment.arrival {
+            let late = NumberText.duration(arrival - words.segment.sent)
+            return Phrase(
+                reason.english + " It is held up on the way, for \(late) in all, and overtaken by others.",
+                reason.chinese + "它在途中耽搁，走了 \(late)，被后发的报文段超过。")
+        }
         guard let fate = words.fate else { return reason }
         return Phrase(reason.english + " " + fate.english, reason.chinese + fate.chinese)
     }
@@ -33,6 +41,7 @@ struct SegmentWords {
     let segment: TracedSegment
     let facts: SegmentFacts
     let analysis: Analysis
+    let isFirstOfItsKind: Bool
 
     var sender: Phrase { Narrator.name(segment.from) }
     var receiver: Phrase { Narrator.name(segment.to) }
@@ -54,7 +63,7 @@ struct SegmentWords {
     var reason: Phrase {
         switch facts.meaning {
         case .syn, .synWithData, .synOnOldConnection, .synRepeated, .synInjected, .synAck, .synAckSimultaneous,
-            .synAckRepeated, .synAckToInjected, .handshakeAck, .handshakeAckRepeated:
+            .synAckRepeated, .synAckToInjected, .handshakeAck, .handshakeAckRepeated, .handshakeAckSimultaneous:
             opening
         case .data, .dataFinishingHandshake, .dataAfterPeersFIN, .dataRepeated, .dataInjected, .windowProbe, .copy:
             data

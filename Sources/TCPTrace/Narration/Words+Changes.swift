@@ -41,6 +41,14 @@ extension Narrator {
     }
 
     private func toEstablished(_ facts: ChangeFacts) -> Phrase {
+        if facts.change.from == .closed {
+            return Phrase(
+                "a rule of the toy: whoever sends a SYN has a connection, heard or not.",
+                "这是玩具协议的规则：谁发来 SYN，谁就有了连接，不管应答有没有送达。")
+        }
+        if facts.change.from == .synSent, facts.change.end == "toy-client" {
+            return Phrase("the answer came: for the toy this is all.", "应答到了：对玩具协议来说，这就够了。")
+        }
         if facts.change.from == .synSent {
             return Phrase(
                 "its number is confirmed and it has the other's: both directions are known to work, and data may flow.",
@@ -91,8 +99,8 @@ extension Narrator {
                 "自己的 FIN 也得到了确认。双方都是主动关闭，所以双方都在此等待。")
         default:
             return Phrase(
-                "both directions are closed. It stays for 2 MSL, to confirm again if its last segment is lost, and until no old segment of this connection is left in the network.",
-                "两个方向都关闭了。它要停留 2 MSL：万一最后的确认丢了可以再发；也让网络中这个连接的旧报文段全部消失。")
+                "both directions are closed. It stays for 2 MSL, twice the longest that a segment can live in the network: to confirm again if its last segment is lost, and until no old segment of this connection is left.",
+                "两个方向都关闭了。它要停留 2 MSL（MSL 是报文段在网络中最长的寿命）：万一最后的确认丢了可以再发；也让网络中这个连接的旧报文段全部消失。")
         }
     }
 
@@ -190,6 +198,14 @@ extension Narrator {
         case .restart:
             return Phrase("\(who) is back, with an empty memory.", "\(end.chinese)重新启动，记忆一片空白。")
         }
+    }
+
+    /// A program that reads what was left and then the end.
+    func sentence(end action: TracedAction, reading count: Int) -> Phrase {
+        let end = Narrator.name(action.end)
+        return Phrase(
+            "The program at \(end.english) has read \(octets(count)), and then \"end of stream\": the other end has sent all it will.",
+            "\(end.chinese)的应用程序已读走 \(NumberText.grouped(count)) 字节，然后读到“流结束”：对方要发的都发完了。")
     }
 
     private func octets(_ count: Int) -> String { count == 1 ? "1 octet" : "\(NumberText.grouped(count)) octets" }

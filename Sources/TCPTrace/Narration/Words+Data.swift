@@ -11,6 +11,10 @@ extension SegmentWords {
             Phrase(
                 "\(Sender) sends \(octetsEnglish). Every segment after the handshake's first carries an acknowledgment, so this one also does the work of the third segment: it tells \(receiver.english) that its number was received.",
                 "\(sender.chinese)发送 \(octets) 字节。首个 SYN 之后的每个报文段都带确认，所以这个数据段同时也起到第三个握手报文段的作用：告诉\(receiver.chinese)，它的序号已经收到。")
+        case .dataAfterPeersFIN where facts.receiverState == .closed:
+            Phrase(
+                "\(Sender) sends \(octetsEnglish), as it may: the FIN of \(receiver.english) closed only the other direction. But nobody is left there to receive them.",
+                "\(sender.chinese)发送 \(octets) 字节。这是允许的：\(receiver.chinese)的 FIN 只关闭了另一个方向。可是那一头已经没有谁来接收了。")
         case .dataAfterPeersFIN:
             Phrase(
                 "\(Sender) still has something to say and sends \(octetsEnglish). The FIN of \(receiver.english) closed only the other direction; this one is open, and \(receiver.english) still receives.",

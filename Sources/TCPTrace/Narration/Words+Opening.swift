@@ -5,6 +5,28 @@ extension SegmentWords {
     /// Why a segment of the handshake was sent.
     var opening: Phrase {
         switch facts.meaning {
+        case .syn where !isFirstOfItsKind && segment.from == "attacker":
+            Phrase("Another SYN from a made-up address.", "又一个来自捏造地址的 SYN。")
+        case .syn where !isFirstOfItsKind:
+            Phrase(
+                "\(Sender) asks for a connection; its octets are numbered from \(sequence) on.",
+                "\(sender.chinese)请求建立连接，它的字节从 \(sequence) 起编号。")
+        case .synAck where segment.from == "toy-server":
+            Phrase(
+                "\(Sender) answers SYN with SYN,ACK. In the toy protocol that is the end of the matter: it does not wait to hear whether the answer arrives.",
+                "\(sender.chinese)用 SYN,ACK 回答 SYN。在玩具协议里，事情到此为止：它不管这个应答是否送达。")
+        case .synAck where !isFirstOfItsKind:
+            Phrase(
+                "\(Sender) confirms \(before), and numbers its own octets from \(sequence) on.",
+                "\(sender.chinese)确认 \(before)，自己的字节从 \(sequence) 起编号。")
+        case .handshakeAckSimultaneous:
+            Phrase(
+                "The SYN in this SYN,ACK is one that \(sender.english) has already; it says so. No segment of the opening is left to wait for.",
+                "这个 SYN,ACK 里的 SYN 是\(sender.chinese)早已收到的，它照例说明这一点。打开连接不再缺任何报文段。")
+        case .handshakeAck where !isFirstOfItsKind:
+            Phrase(
+                "\(Sender) confirms the number of \(receiver.english): \(acknowledgment) = \(before) + 1.",
+                "\(sender.chinese)确认\(receiver.chinese)的序号：\(acknowledgment) = \(before) + 1。")
         case .syn where segment.from == "attacker":
             Phrase(
                 "\(Sender) sends a SYN from an address it made up. It will never send the third segment; it wants \(receiver.english) to keep a place for nothing.",
