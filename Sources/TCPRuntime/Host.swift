@@ -232,10 +232,3 @@ extension StackSecret {
         StackSecret(.random(in: .min ... .max), .random(in: .min ... .max))
     }
 }
-
-/// Memory for one packet, that stays where it is.
-private final class PacketBuffer {
-    let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: packetBufferSize, alignment: 64)
-
-    deinit { octets.deallocate() }
-}

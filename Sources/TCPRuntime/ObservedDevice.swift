@@ -14,15 +14,17 @@ public enum PacketDirection: Sendable {
 /// The observer sees each packet once, when it crosses: one that the link had no room for is shown when it is taken.
 public final class ObservedDevice: PacketDevice {
     private let device: any PacketDevice
-    private let observer: (RawSpan, PacketDirection) -> Void
-    private var finished = [UInt8](repeating: 0, count: packetBufferSize)
+    private let observer: @Sendable (RawSpan, PacketDirection) -> Void
+    private let finished = PacketBuffer()
 
     /// Puts an observer before a device.
     ///
     /// - Parameters:
     ///   - device: the link.
     ///   - observer: is given each packet with the checksum it has, or will have when the link has finished it.
-    public init(_ device: sending any PacketDevice, observer: @escaping (RawSpan, PacketDirection) -> Void) {
+    public init(
+        _ device: sending any PacketDevice, observer: @escaping @Sendable (RawSpan, PacketDirection) -> Void
+    ) {
         self.device = device
         self.observer = observer
     }
@@ -56,13 +58,12 @@ public final class ObservedDevice: PacketDevice {
     private func show(_ packet: RawSpan, _ direction: PacketDirection, finish: Bool) {
         guard finish, let header = try? IPHeader(parsing: packet), header.protocolNumber == IPProtocol.tcp,
             !header.isFragment, header.totalLength - header.headerLength >= 20,
-            header.totalLength <= finished.count
+            header.totalLength <= packetBufferSize
         else {
             observer(packet, direction)
             return
         }
-        var span = finished.mutableSpan
-        var copy = span.mutableBytes
+        var copy = finished.octets.mutableBytes
         copy.put(packet.extracting(0..<header.totalLength), at: 0)
         copy.put16(0, at: header.headerLength + 16)
         TCPHeader.writeChecksum(

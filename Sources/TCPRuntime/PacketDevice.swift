@@ -75,3 +75,10 @@ extension PacketDevice {
 
 /// The buffer a host hands its device: the largest IP packet with a little to spare.
 let packetBufferSize = 65_600
+
+/// Memory for one packet, that stays where it is.
+final class PacketBuffer {
+    let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: packetBufferSize, alignment: 64)
+
+    deinit { octets.deallocate() }
+}

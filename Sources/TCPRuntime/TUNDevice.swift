@@ -190,3 +190,12 @@ enum VirtioHeader {
         }
     }
 }
+
+extension TUNDevice {
+    /// Asks the kernel for the MTU again, after it was configured; a host never sends more than `limit` octets a packet.
+    ///
+    /// - Throws: `DeviceError.configuration`.
+    public func refreshMTU(limit: Int? = nil) throws(DeviceError) {
+        mtu = min(try Interface.mtu(of: name), limit ?? .max)
+    }
+}
