@@ -23,10 +23,12 @@ public enum Interface {
             self.stack = stack
             if let peer {
                 guard peer.isIPv4 == stack.address.isIPv4 else {
-                    throw .invalid("The peer \(peer) and the address \(stack) are of different families: pair like with like.")
+                    throw .invalid(
+                        "The peer \(peer) and the address \(stack) are of different families: pair like with like.")
                 }
                 guard peer != stack.address, peer.isValidSource, !peer.isLoopback else {
-                    throw .invalid("\(peer) cannot be the kernel's address opposite \(stack): choose another host address.")
+                    throw .invalid(
+                        "\(peer) cannot be the kernel's address opposite \(stack): choose another host address.")
                 }
                 kernel = peer
                 isPointToPoint = true
@@ -43,7 +45,8 @@ public enum Interface {
             let hostBits = address.bitWidth - prefix.length
             guard hostBits > 0 else { return nil }
             let candidates = [
-                IPAddress(high: address.high, low: address.low &+ 1), IPAddress(high: address.high, low: address.low &- 1),
+                IPAddress(high: address.high, low: address.low &+ 1),
+                IPAddress(high: address.high, low: address.low &- 1),
             ]
             return candidates.first { candidate in
                 guard prefix.contains(candidate), candidate.isIPv4 == address.isIPv4 else { return false }
@@ -71,7 +74,7 @@ public enum Interface {
     // MARK: Asking
 
     /// Whether the kernel takes `name` for an interface.
-    static func isValidName(_ name: String) -> Bool {
+    package static func isValidName(_ name: String) -> Bool {
         let octets = name.utf8
         guard (1...15).contains(octets.count), name != ".", name != ".." else { return false }
         return octets.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"/:%".utf8.contains($0) }

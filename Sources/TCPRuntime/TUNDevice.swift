@@ -160,9 +160,9 @@ public final class TUNDevice: PacketDevice {
 
 /// The header of virtio's that goes before each packet: flags, GSO type, header length, segment size, checksum start and
 /// offset, 16-bit fields in the machine's own byte order.
-enum VirtioHeader {
+package enum VirtioHeader {
     /// What a header that came with a packet says of it.
-    static func metadata(_ header: UnsafeMutableRawBufferPointer) -> PacketMetadata {
+    package static func metadata(_ header: UnsafeMutableRawBufferPointer) -> PacketMetadata {
         var metadata = PacketMetadata()
         let vouched = UInt8(VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID)
         metadata.isChecksumTrusted = header[0] & vouched != 0
@@ -175,7 +175,7 @@ enum VirtioHeader {
     }
 
     /// Writes the header of a packet to send.
-    static func write(_ shape: TransmittedPacket, isIPv4: Bool, to header: UnsafeMutableRawBufferPointer) {
+    package static func write(_ shape: TransmittedPacket, isIPv4: Bool, to header: UnsafeMutableRawBufferPointer) {
         header.storeBytes(of: 0, toByteOffset: 0, as: UInt64.self)
         header.storeBytes(of: 0, toByteOffset: 8, as: UInt16.self)
         if shape.isChecksumPartial {

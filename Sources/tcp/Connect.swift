@@ -77,7 +77,9 @@ struct Connect: ParsableCommand {
             }
             group.addTask {
                 let sink = Stream(STDOUT_FILENO, .writable)
-                while let bytes = try await connection.read(upTo: chunkSize) { try await sink.write(bytes, on: host.loop) }
+                while let bytes = try await connection.read(upTo: chunkSize) {
+                    try await sink.write(bytes, on: host.loop)
+                }
             }
             // A reset must end a wait for input, too.
             group.addTask { try await connection.waitUntilEnded() }
@@ -103,7 +105,8 @@ private func resolve(_ name: String, for links: [Interface.Link]) throws -> IPAd
     var list: UnsafeMutablePointer<addrinfo>?
     let status = getaddrinfo(name, nil, &hints, &list)
     guard status == 0 else {
-        throw CommandFailure("'\(name)' has no address (\(String(cString: gai_strerror(status)))): check the name, or give an address.")
+        throw CommandFailure(
+            "'\(name)' has no address (\(String(cString: gai_strerror(status)))): check the name, or give an address.")
     }
     defer { freeaddrinfo(list) }
     var entry = list

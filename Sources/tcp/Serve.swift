@@ -18,7 +18,8 @@ struct Serve: ParsableCommand {
 
             An interface that does not exist is made, configured, and removed in the end: this needs root or \
             CAP_NET_ADMIN. One that exists ('ip tuntap add mode tun name tcp0 user NAME') is used as it is: give it \
-            its addresses and bring it up yourself. Ctrl-C ends everything.
+            its addresses and bring it up yourself. Ctrl-C ends everything; SIGUSR1 prints every connection and what \
+            the stack holds.
             """)
 
     @OptionGroup(title: "Interface") var link: LinkOptions
@@ -37,7 +38,8 @@ struct Serve: ParsableCommand {
     func validate() throws {
         let ports = [http == nil ? nil : 80, echo, discard, chargen].compactMap { $0 }
         guard !ports.isEmpty else {
-            throw ValidationError("There is nothing to serve: give --http DIRECTORY, --echo, --discard or --chargen PORT.")
+            throw ValidationError(
+                "There is nothing to serve: give --http DIRECTORY, --echo, --discard or --chargen PORT.")
         }
         guard !ports.contains(0) else { throw ValidationError("Port 0 cannot be served: use 1 to 65535.") }
         guard Set(ports).count == ports.count else {
@@ -49,7 +51,7 @@ struct Serve: ParsableCommand {
         try reportingFailure {
             let services = try makeServices()
             signal(SIGPIPE, SIG_IGN)
-            let signals = try SignalWatch([SIGINT, SIGTERM])
+            let signals = try SignalWatch([SIGINT, SIGTERM, SIGUSR1])
             let loop = try EventLoop()
             let open = try link.open(on: loop)
             let host = open.host
@@ -89,7 +91,9 @@ struct Serve: ParsableCommand {
         _ listeners: [(any Service, TCPListener)], on host: Host, until signals: SignalWatch
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { _ = try await signals.next(on: host.loop) }
+            group.addTask {
+                while try await signals.next(on: host.loop) == SIGUSR1 { await report(host) }
+            }
             group.addTask { try await host.waitUntilEnded() }
             for (service, listener) in listeners { group.addTask { try await service.run(listener) } }
             let first = await group.nextResult()
@@ -128,6 +132,24 @@ struct Serve: ParsableCommand {
         complain("Ready. Ctrl-C ends it.")
     }
 
+    /// What SIGUSR1 asks for.
+    private func report(_ host: Host) async {
+        let flows = await host.allFlows()
+        let memory = await host.memory
+        if json {
+            let list = flows.map {
+                "{\"local\":\(tcp.json($0.local.description)),\"remote\":\(tcp.json($0.remote.description)),"
+                    + "\"state\":\(tcp.json($0.state.name))}"
+            }
+            output(
+                "{\"event\":\"status\",\"connections\":[\(list.joined(separator: ","))],\"memory\":\(memory.total),"
+                    + "\"buffers\":\(memory.buffers)}")
+        }
+        complain(
+            "\(flows.count) connections; the stack holds \(memory.total) bytes, \(memory.buffers) of them in buffers")
+        for flow in flows { complain("  \(flow.local) <- \(flow.remote) \(flow.state)") }
+    }
+
     private func farewell(_ host: Host) async {
         let counters = await host.counters
         if json {
@@ -154,6 +176,8 @@ extension Service {
     /// The command that uses the service.
     func invitation(to address: IPAddress) -> String {
         if port == 80 { return "curl http://\(address.isIPv4 ? "\(address)" : "[\(address)]")/" }
-        return name == "echo" ? "nc -N \(address) \(port)" : name == "discard" ? "nc -N \(address) \(port) < FILE" : "nc \(address) \(port)"
+        return name == "echo"
+            ? "nc -N \(address) \(port)"
+            : name == "discard" ? "nc -N \(address) \(port) < FILE" : "nc \(address) \(port)"
     }
 }

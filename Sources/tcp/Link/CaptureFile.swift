@@ -21,7 +21,8 @@ final class CaptureFile: Sendable {
         self.path = path
         file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else {
-            throw CommandFailure("Cannot write \(path) (\(errorText(errno))): name a file in a directory that you may write.")
+            throw CommandFailure(
+                "Cannot write \(path) (\(errorText(errno))): name a file in a directory that you may write.")
         }
         state.withLock { writer.appendHeader(to: &$0.pending) }
         flush()

@@ -82,7 +82,8 @@ struct LinkOptions: ParsableArguments {
             throw ValidationError("--peer \(peers[0]) has no --address of its family to go with.")
         }
         guard Set(links.map(\.kernel)).isDisjoint(with: seen) else {
-            throw ValidationError("An address is given to both ends: the kernel's and ours must differ; name the kernel's with --peer.")
+            throw ValidationError(
+                "An address is given to both ends: the kernel's and ours must differ; name the kernel's with --peer.")
         }
         return links
     }
