@@ -23,7 +23,7 @@ struct Netlink: ~Copyable {
         message.append(index)
         message.append(upFlag)
         message.append(upFlag)
-        if let mtu { message.append(attribute: 4 /* IFLA_MTU */, UInt32(mtu)) }
+        if let mtu { message.append(attribute: UInt16(IFLA_MTU), UInt32(mtu)) }
         try perform(&message, step: step)
     }
 
@@ -38,9 +38,9 @@ struct Netlink: ~Copyable {
         message.append(UInt8(0))
         message.append(UInt8(0))
         message.append(index)
-        message.append(attribute: 2 /* IFA_LOCAL */, address: link.kernel)
-        message.append(attribute: 1 /* IFA_ADDRESS */, address: link.isPointToPoint ? link.stack.address : link.kernel)
-        if !isIPv4 { message.append(attribute: 8 /* IFA_FLAGS */, UInt32(IFA_F_NODAD)) }
+        message.append(attribute: UInt16(IFA_LOCAL), address: link.kernel)
+        message.append(attribute: UInt16(IFA_ADDRESS), address: link.isPointToPoint ? link.stack.address : link.kernel)
+        if !isIPv4 { message.append(attribute: UInt16(IFA_FLAGS), UInt32(IFA_F_NODAD)) }
         try perform(&message, step: step)
     }
 
