@@ -140,7 +140,7 @@ struct DeviceTests {
         #expect(
             PacketLine.describe(bytes.span.bytes)
                 == "10.0.0.1:4000 > 10.0.0.2:80 [SYN,ACK] seq 100 ack 7 win 1000 <mss 1460> length 0")
-        #expect(PacketLine.describe([0x45, 0].span.bytes).hasPrefix("2 octets: "))
+        #expect(PacketLine.describe(([0x45, 0] as [UInt8]).span.bytes).hasPrefix("2 octets: "))
     }
 
     private func options(mss: UInt16) -> TCPOptions {

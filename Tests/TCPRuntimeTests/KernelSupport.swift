@@ -58,8 +58,6 @@ final class Namespace: Sendable {
         name = "swift-tcp-\(getpid())-\(number)"
         try scratch.run(["ip", "netns", "add", name])
         try scratch.run(["ip", "-n", name, "link", "set", "lo", "up"])
-        // The kernel's own choice may be a congestion control that measures wall-clock time.
-        try run("sh", "-c", "echo cubic > /proc/sys/net/ipv4/tcp_congestion_control")
     }
 
     private static let count = Atomic(0)

@@ -117,6 +117,14 @@ final class Scratch: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        // The threads of a test may block signals, which a child would inherit.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var pid: pid_t = 0
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         defer { for argument in argv { free(argument) } }
@@ -125,7 +133,7 @@ final class Scratch: Sendable {
             strdup("PATH=\(search):/usr/sbin:/sbin"), strdup("LC_ALL=C.UTF-8"), strdup("HOME=/tmp"), nil,
         ]
         defer { for entry in environment { free(entry) } }
-        let status = posix_spawnp(&pid, arguments[0], &actions, nil, &argv, &environment)
+        let status = posix_spawnp(&pid, arguments[0], &actions, &attributes, &argv, &environment)
         guard status == 0 else {
             throw Running.Failure("cannot start \(arguments[0]): \(String(cString: strerror(status)))")
         }
