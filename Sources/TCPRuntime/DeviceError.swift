@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// Why a device cannot be opened, configured or used any longer.

@@ -145,10 +145,11 @@ public actor Host {
     /// bursts double while there is more.
     private func readDevice() throws(DeviceError) {
         guard deviceMayHavePackets else { return }
+        let memory = incoming.octets
         var budget = 512 << 10
         var count = 0
         while count < burst, budget > 0 {
-            var span = incoming.octets.mutableBytes
+            var span = memory.mutableBytes
             guard let packet = try device.read(into: &span) else {
                 deviceMayHavePackets = false
                 burst = 1
@@ -183,14 +184,15 @@ public actor Host {
 
     private func writeDevice() throws(DeviceError) -> Bool {
         let now = MonotonicClock.now()
+        let memory = outgoing.octets
         if let packet = held {
-            guard try device.write(outgoing.octets.bytes.extracting(0..<packet.length), packet) else { return false }
+            guard try device.write(memory.bytes.extracting(0..<packet.length), packet) else { return false }
             held = nil
             if let descriptor { loop.watchRoom(descriptor, false) }
         }
         for _ in 0..<64 {
             guard stack.wantsToTransmit else { return deviceMayHavePackets }
-            var span = outgoing.octets.mutableBytes
+            var span = memory.mutableBytes
             guard let packet = stack.transmit(into: &span, at: now) else { return deviceMayHavePackets }
             guard try device.write(span.bytes.extracting(0..<packet.length), packet) else {
                 held = packet

@@ -56,19 +56,32 @@ public final class ObservedDevice: PacketDevice {
     }
 
     private func show(_ packet: RawSpan, _ direction: PacketDirection, finish: Bool) {
-        guard finish, let header = try? IPHeader(parsing: packet), header.protocolNumber == IPProtocol.tcp,
-            !header.isFragment, header.totalLength - header.headerLength >= 20,
-            header.totalLength <= packetBufferSize
-        else {
+        guard finish, let header = ObservedDevice.tcpHeader(of: packet) else {
             observer(packet, direction)
             return
         }
-        var copy = finished.octets.mutableBytes
-        copy.put(packet.extracting(0..<header.totalLength), at: 0)
-        copy.put16(0, at: header.headerLength + 16)
-        TCPHeader.writeChecksum(
-            in: &copy, range: header.headerLength..<header.totalLength, source: header.source,
-            destination: header.destination, partial: false)
+        completeCopy(of: packet, header)
+        let copy = UnsafeRawBufferPointer(finished.octets)
         observer(copy.bytes.extracting(0..<header.totalLength), direction)
+    }
+
+    /// The IP header of a packet with a whole TCP segment in it.
+    private static func tcpHeader(of packet: RawSpan) -> IPHeader? {
+        guard let header = try? IPHeader(parsing: packet) else { return nil }
+        let isWhole = header.totalLength - header.headerLength >= 20 && header.totalLength <= packetBufferSize
+        return header.protocolNumber == IPProtocol.tcp && !header.isFragment && isWhole ? header : nil
+    }
+
+    /// Copies a packet and gives the copy the checksum that the link will give the packet.
+    private func completeCopy(of packet: RawSpan, _ header: IPHeader) {
+        let copy = finished.octets
+        let segment = header.headerLength..<header.totalLength
+        packet.withUnsafeBytes { copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<header.totalLength])) }
+        copy.storeBytes(of: 0, toByteOffset: segment.lowerBound + 16, as: UInt16.self)
+        var checksum = Checksum()
+        checksum.addPseudoHeader(
+            source: header.source, destination: header.destination, protocol: IPProtocol.tcp, length: segment.count)
+        checksum.add(copy.bytes.extracting(segment))
+        copy.storeBytes(of: checksum.value.bigEndian, toByteOffset: segment.lowerBound + 16, as: UInt16.self)
     }
 }

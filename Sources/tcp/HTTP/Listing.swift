@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The page that stands for a directory without an index.
