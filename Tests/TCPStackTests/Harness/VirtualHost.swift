@@ -139,6 +139,9 @@ final class VirtualHost {
     /// Moves the clock without serving a timer, as a busy device does.
     func sleep(_ duration: Duration) { now = now + duration }
 
+    /// The next connection of a listener.
+    func accept(_ listener: ListenerID) -> ConnectionID? { stack.accept(listener) }
+
     /// The state of the flow between two endpoints, whatever form the stack keeps it in.
     func state(local: Endpoint, remote: Endpoint) -> State? {
         stack.flows().first { $0.local == local && $0.remote == remote }?.state
