@@ -1,4 +1,4 @@
-public import TCPWire
+package import TCPWire
 
 /// What a stack is told when it is made.
 public struct Configuration: Sendable {

@@ -146,3 +146,13 @@ public enum OpenError: UInt8, Error, Sendable {
         }
     }
 }
+
+/// A connection or an entry in the flow table, for tools that list them.
+public struct FlowStatus: Sendable, Hashable {
+    /// This host's end.
+    public var local: Endpoint
+    /// The other end.
+    public var remote: Endpoint
+    /// The RFC's state.
+    public var state: State
+}

@@ -27,4 +27,3 @@ public struct MemoryReport: Sendable, Hashable {
     /// An empty report.
     public init() {}
 }
-

@@ -29,6 +29,14 @@ public struct QuotedSegment: Sendable, Equatable {
     public var sequence: SequenceNumber
     /// The next hop's MTU in octets that a "packet too big" names; zero when it names none.
     public var mtu: Int
+
+    /// Makes a quotation.
+    public init(source: Endpoint, destination: Endpoint, sequence: SequenceNumber, mtu: Int) {
+        self.source = source
+        self.destination = destination
+        self.sequence = sequence
+        self.mtu = mtu
+    }
 }
 
 extension ICMPMessage {
@@ -55,7 +63,7 @@ extension ICMPMessage {
             self = .other
             return
         }
-        self = try ICMPMessage.error(kind, quoting: message.extracting(8..<message.byteCount), mtu: mtu)
+        self = try ICMPMessage.error(kind, version: 4, quoting: message.extracting(8..<message.byteCount), mtu: mtu)
     }
 
     /// Reads an ICMPv6 message.
@@ -83,17 +91,19 @@ extension ICMPMessage {
             self = .other
             return
         }
-        self = try ICMPMessage.error(kind, quoting: message.extracting(8..<message.byteCount), mtu: mtu)
+        self = try ICMPMessage.error(kind, version: 6, quoting: message.extracting(8..<message.byteCount), mtu: mtu)
     }
 
-    private static func error(_ kind: ICMPError, quoting packet: RawSpan, mtu: Int) throws(PacketFault) -> ICMPMessage {
-        guard packet.byteCount >= 20 else { throw .badICMP }
-        let isIPv4 = packet.u8(0) &>> 4 == 4
+    private static func error(
+        _ kind: ICMPError, version: UInt8, quoting packet: RawSpan, mtu: Int
+    ) throws(PacketFault) -> ICMPMessage {
+        guard packet.byteCount >= 20, packet.u8(0) &>> 4 == version else { throw .badICMP }
+        let isIPv4 = version == 4
         let headerLength = isIPv4 ? Int(packet.u8(0) & 0xF) * 4 : 40
-        guard isIPv4 || packet.u8(0) &>> 4 == 6, headerLength >= 20, packet.byteCount >= headerLength + 8 else {
-            throw .badICMP
-        }
+        guard headerLength >= 20, packet.byteCount >= headerLength + 8 else { throw .badICMP }
         guard packet.u8(isIPv4 ? 9 : 6) == IPProtocol.tcp else { return .other }
+        // A later fragment starts with data where the first has the ports.
+        if isIPv4, packet.be16(6) & 0x1FFF != 0 { return .other }
         let source: IPAddress
         let destination: IPAddress
         if isIPv4 {

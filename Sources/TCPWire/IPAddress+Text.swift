@@ -38,9 +38,15 @@ extension IPAddress {
         var groups: [UInt16] = []
         var gap: Int?
         var fields = text.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-        // "::" at an end gives two empty fields there; one of them is the gap.
-        if fields.count > 2, fields[0].isEmpty, fields[1].isEmpty { fields.removeFirst() }
-        if fields.count > 2, fields[fields.count - 1].isEmpty, fields[fields.count - 2].isEmpty { fields.removeLast() }
+        // "::" at an end gives two empty fields there, one of which is the gap; a single ":" there is a mistake.
+        if fields[0].isEmpty {
+            guard fields.count > 2, fields[1].isEmpty else { return nil }
+            fields.removeFirst()
+        }
+        if fields.count > 1, fields[fields.count - 1].isEmpty {
+            guard fields[fields.count - 2].isEmpty else { return nil }
+            fields.removeLast()
+        }
         for (index, field) in fields.enumerated() {
             if field.isEmpty {
                 guard gap == nil else { return nil }

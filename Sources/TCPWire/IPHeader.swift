@@ -46,7 +46,7 @@ public struct IPHeader: Sendable {
     /// Reads the header of a packet that starts at the IP version octet.
     ///
     /// - Throws: `PacketFault` by what is wrong: `truncated`, `badVersion`, `badHeaderLength`, `badTotalLength`,
-    ///   `badChecksum`, `badExtension`.
+    ///   `badChecksum`, `badExtension`, and for mapped IPv4 addresses in an IPv6 header `martianSource`, `notForUs`.
     public init(parsing packet: RawSpan) throws(PacketFault) {
         guard packet.byteCount >= 20 else { throw .truncated }
         switch packet.u8(0) &>> 4 {
@@ -65,6 +65,7 @@ public struct IPHeader: Sendable {
         var checksum = Checksum()
         checksum.add(packet.extracting(0..<headerLength))
         guard checksum.value == 0 else { throw .badChecksum }
+        if headerLength > 20 { try IPHeader.walkIPv4Options(packet.extracting(20..<headerLength)) }
         source = IPAddress(ipv4: packet.be32(12))
         destination = IPAddress(ipv4: packet.be32(16))
         protocolNumber = packet.u8(9)
@@ -76,6 +77,23 @@ public struct IPHeader: Sendable {
         isFragment = packet.be16(6) & 0x3FFF != 0
     }
 
+    /// Options are passed over (RFC 9293 MUST-50), source routes too: none is followed or reversed. Their lengths must add up.
+    private static func walkIPv4Options(_ options: RawSpan) throws(PacketFault) {
+        var offset = 0
+        while offset < options.byteCount {
+            let type = options.u8(offset)
+            if type == 0 { return }
+            if type == 1 {
+                offset += 1
+                continue
+            }
+            guard offset + 1 < options.byteCount else { throw .badExtension }
+            let length = Int(options.u8(offset + 1))
+            guard length >= 2, offset + length <= options.byteCount else { throw .badExtension }
+            offset += length
+        }
+    }
+
     // RFC 8200 §3, §4
     private init(ipv6 packet: RawSpan) throws(PacketFault) {
         guard packet.byteCount >= 40 else { throw .truncated }
@@ -84,7 +102,8 @@ public struct IPHeader: Sendable {
         source = IPAddress(high: packet.be64(8), low: packet.be64(16))
         destination = IPAddress(high: packet.be64(24), low: packet.be64(32))
         // A mapped address inside an IPv6 header would pass for IPv4 (RFC 4942 §2.2).
-        guard !source.isIPv4, !destination.isIPv4 else { throw .badExtension }
+        guard !source.isIPv4 else { throw .martianSource }
+        guard !destination.isIPv4 else { throw .notForUs }
         hopLimit = packet.u8(7)
         trafficClass = UInt8(truncatingIfNeeded: packet.be16(0) &>> 4)
         self.totalLength = totalLength

@@ -18,9 +18,10 @@ public struct Instant: Hashable, Comparable, Sendable {
         left.advanced(byNanoseconds: duration.nanoseconds)
     }
 
-    /// The time from `right` to `left`.
+    /// The time from `right` to `left`, saturating at 292 years.
     public static func - (left: Instant, right: Instant) -> Duration {
-        .nanoseconds(left.nanoseconds &- right.nanoseconds)
+        let (difference, overflow) = left.nanoseconds.subtractingReportingOverflow(right.nanoseconds)
+        return .nanoseconds(overflow ? (left < right ? .min : .max) : difference)
     }
 
     /// The instant `count` nanoseconds later, saturating.

@@ -88,7 +88,8 @@ public struct TCPHeader: Sendable {
         in packet: inout MutableRawSpan, range: Range<Int>, source: IPAddress, destination: IPAddress, partial: Bool
     ) {
         var checksum = Checksum()
-        checksum.addPseudoHeader(source: source, destination: destination, protocol: IPProtocol.tcp, length: range.count)
+        checksum.addPseudoHeader(
+            source: source, destination: destination, protocol: IPProtocol.tcp, length: range.count)
         if !partial { checksum.add(packet.bytes.extracting(range)) }
         packet.put16(partial ? checksum.folded : checksum.value, at: range.lowerBound + 16)
     }

@@ -88,21 +88,30 @@ public struct TCPOptions: Sendable {
             for index in 0..<min(4, (length - 2) / 8) {
                 appendSACK(
                     SACKBlock(
-                        start: SequenceNumber(option.be32(2 + 8 * index)), end: SequenceNumber(option.be32(6 + 8 * index))))
+                        start: SequenceNumber(option.be32(2 + 8 * index)),
+                        end: SequenceNumber(option.be32(6 + 8 * index))))
             }
         case (8, 10): timestamps = TCPTimestamps(value: option.be32(2), echo: option.be32(6))
         default: break
         }
     }
 
-    /// Octets the options take, padded to a multiple of four: at most 40.
+    /// Octets the options take, padded to a multiple of four: at most 40. SACK blocks that find no room are left out, the
+    /// last ones first.
     public var encodedLength: Int {
+        let blocks = encodedSACKCount
+        return lengthBesidesSACK + (blocks > 0 ? 4 + 8 * blocks : 0)
+    }
+
+    /// RFC 2018 §3: 40 octets hold four blocks, three beside timestamps.
+    private var encodedSACKCount: Int { min(sackCount, (40 - 4 - lengthBesidesSACK) / 8) }
+
+    private var lengthBesidesSACK: Int {
         var length = 0
         if maximumSegmentSize != nil { length += 4 }
         if sackPermitted && timestamps == nil { length += 4 }
         if timestamps != nil { length += 12 }
         if windowScale != nil { length += 4 }
-        if sackCount > 0 { length += 4 + 8 * sackCount }
         return length
     }
 
@@ -127,10 +136,11 @@ public struct TCPOptions: Sendable {
             packet.put32(0x0103_0300 | UInt32(windowScale), at: offset)
             offset += 4
         }
-        if sackCount > 0 {
-            packet.put32(0x0101_0500 | UInt32(2 + 8 * sackCount), at: offset)
+        let blocks = encodedSACKCount
+        if blocks > 0 {
+            packet.put32(0x0101_0500 | UInt32(2 + 8 * blocks), at: offset)
             offset += 4
-            for index in 0..<sackCount {
+            for index in 0..<blocks {
                 packet.put32(sackBlocks[index].start.rawValue, at: offset)
                 packet.put32(sackBlocks[index].end.rawValue, at: offset + 4)
                 offset += 8

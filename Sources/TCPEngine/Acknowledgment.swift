@@ -1,0 +1,155 @@
+import TCPWire
+
+// The ACK field (RFC 9293 §3.10.7.4, fifth): what it acknowledges, what window it opens, what it says of losses.
+extension Connection {
+    /// Says whether the segment is to be processed further.
+    mutating func processAcknowledgment(
+        _ header: TCPHeader, _ sequence: SequenceNumber, isEmpty: Bool, _ context: inout Context
+    ) -> Bool {
+        let number = header.acknowledgment
+        if state == .synReceived {
+            guard send.unacknowledged < number, number <= send.next else {
+                context.bareReset = number
+                return false
+            }
+            establish(header, &context)
+        }
+        // RFC 5961 §5.2: SND.UNA − MAX.SND.WND =< SEG.ACK =< SND.NXT, else a challenge.
+        guard number <= send.next, number >= send.unacknowledged + (-Int(send.maximumWindow)) else {
+            challenge(&context)
+            return false
+        }
+        let previousWindow = send.window
+        updateWindow(header, sequence)
+        if number > send.unacknowledged {
+            acknowledgeNew(number, header, &context)
+        } else if number == send.unacknowledged {
+            noteDuplicate(header, isEmpty: isEmpty, sameWindow: previousWindow == send.window, &context)
+        }
+        if send.window == 0 {
+            // RFC 9293 MUST-37: a peer that answers keeps the connection, whatever its window.
+            progressAt = context.now
+        } else if previousWindow == 0 {
+            windowOpened(&context)
+        }
+        return state != .closed
+    }
+
+    /// RFC 9293 §3.10.7.4: the window is taken from the latest segment by SND.WL1 and SND.WL2.
+    mutating func updateWindow(_ header: TCPHeader, _ sequence: SequenceNumber) {
+        let number = header.acknowledgment
+        guard number >= send.unacknowledged, number <= send.next else { return }
+        guard
+            send.windowSequence < sequence
+                || send.windowSequence == sequence && send.windowAcknowledgment <= number
+        else { return }
+        // RFC 7323 §2.2: the field of a SYN is never scaled.
+        send.window = UInt32(header.window) &<< UInt32(header.flags.contains(.syn) ? 0 : send.scale)
+        send.maximumWindow = max(send.maximumWindow, send.window)
+        send.windowSequence = sequence
+        send.windowAcknowledgment = number
+    }
+
+    /// The window opened after it was closed: what a probe had carried is sent again as ordinary data.
+    private mutating func windowOpened(_ context: inout Context) {
+        flags.remove(.probe)
+        rtt.endBackOff()
+        if flags.contains(.probing), inFlight == 1 {
+            send.next = send.unacknowledged
+            flags.remove(.probing)
+        }
+        flags.remove(.timing)
+        retransmitAt =
+            inFlight > 0 ? context.now.advanced(byNanoseconds: rtt.timeout(context.parameters)) : .distantFuture
+    }
+
+    private mutating func acknowledgeNew(
+        _ number: SequenceNumber, _ header: TCPHeader, _ context: inout Context
+    ) {
+        let before = inFlight
+        let acknowledgesFin = isFinSent && number == send.next
+        let total = number.distance(from: send.unacknowledged)
+        let octets = min(sendQueue.count, total &- (acknowledgesFin ? 1 : 0))
+        measure(number, header, inFlight: before, &context)
+        if octets > 0 { sendQueue.removeFirst(octets, &context.pool) }
+        send.unacknowledged = number
+        flags.remove(.probing)
+        progressAt = context.now
+        rtt.endBackOff()
+        flags.remove(.reportedTrouble)
+        recoverFrom(acknowledged: total, header, inFlight: before, &context)
+        // RFC 6298 §5.2, §5.3: only new data restarts the timer.
+        if inFlight == 0 {
+            retransmitAt = .distantFuture
+            flags.remove(.retransmit)
+        } else {
+            retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
+        }
+        if flags.contains(.wantsRoom), sendQueue.count <= context.parameters.sendBuffer / 2 {
+            flags.remove(.wantsRoom)
+            changes.insert(.writable)
+        }
+        if acknowledgesFin { finAcknowledged(&context) }
+    }
+
+    /// Our FIN is acknowledged (RFC 9293 §3.10.7.4, fifth).
+    private mutating func finAcknowledged(_ context: inout Context) {
+        switch state {
+        case .finWait1:
+            move(to: .finWait2, &context)
+            if flags.contains(.released) { waitAsOrphan(&context) }
+        case .closing: move(to: .timeWait, &context)
+        case .lastAck: move(to: .closed, &context)
+        default: break
+        }
+    }
+
+    /// A round trip was measured (RFC 6298 §3, Karn): by the one segment that is timed, or, when segments were sent again,
+    /// by the echoed timestamp (RFC 7323 §4).
+    private mutating func measure(
+        _ number: SequenceNumber, _ header: TCPHeader, inFlight: Int, _ context: inout Context
+    ) {
+        if flags.contains(.timing) {
+            guard number >= timedEnd else { return }
+            flags.remove(.timing)
+            rtt.add(sample: context.now.nanoseconds &- timedAt.nanoseconds)
+        } else if flags.contains(.timestamps), let echo = header.options.timestamps?.echo, echo != 0,
+            recovery != nil || rtt.smoothed == 0
+        {
+            let elapsed = Int32(bitPattern: timestampClock(context.now) &- echo)
+            guard elapsed >= 0, elapsed < 600_000 else { return }
+            let perRoundTrip = max(1, Int64(inFlight) / Int64(2 &* segmentSize))
+            rtt.add(sample: max(1_000_000, Int64(elapsed) &* 1_000_000), weight: perRoundTrip)
+        }
+    }
+
+    /// The handshake is complete on this side: the peer's window counts from here.
+    mutating func establish(_ header: TCPHeader, _ context: inout Context) {
+        let isSyn = header.flags.contains(.syn)
+        send.window = UInt32(header.window) &<< UInt32(isSyn ? 0 : send.scale)
+        send.maximumWindow = max(send.maximumWindow, send.window)
+        send.windowSequence = header.sequence
+        send.windowAcknowledgment = header.acknowledgment
+        if flags.contains(.timing) {
+            // Karn: a SYN sent once times the round trip.
+            flags.remove(.timing)
+            if !flags.contains(.synRetransmitted) {
+                rtt.add(sample: context.now.nanoseconds &- timedAt.nanoseconds)
+            }
+        }
+        if flags.contains(.synRetransmitted) { rtt.startAfterLostSYN() }
+        rtt.endBackOff()
+        congestion = NewReno(segmentSize: segmentSize, synWasLost: flags.contains(.synRetransmitted))
+        send.unacknowledged = send.initial + 1
+        if send.next < send.unacknowledged { send.next = send.unacknowledged }
+        recover = send.initial
+        retransmitAt = .distantFuture
+        progressAt = context.now
+        flags.subtract([.retransmit, .reportedTrouble])
+        move(to: .established, &context)
+        if flags.contains(.closeWanted) {
+            flags.remove(.closeWanted)
+            move(to: .finWait1, &context)
+        }
+    }
+}

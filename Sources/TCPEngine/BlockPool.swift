@@ -1,0 +1,157 @@
+import TCPWire
+
+// The second of three audited files: memory the core manages by hand. Every pointer here comes from an index that was
+// checked against the bounds of its table.
+
+/// Blocks of octets for all queues of a stack, cut from slabs that go back when they stay unused.
+@safe package struct BlockPool: ~Copyable {
+    /// Octets of a block.
+    package static var blockSize: Int { 2048 }
+    /// Blocks of a slab.
+    static var slabBlocks: Int { 32 }
+    static var slabBytes: Int { blockSize * slabBlocks }
+    /// No block.
+    package static var none: UInt32 { .max }
+
+    private var slabs: [UnsafeMutableRawPointer?] = unsafe []
+    /// One bit a block, set while it is free.
+    private var free: [UInt32] = []
+    /// No slab below this one has a free block.
+    private var hint = 0
+    /// Blocks in use.
+    package private(set) var usedBlocks = 0
+    /// Slabs there are.
+    private var slabCount = 0
+    /// Slabs without a block in use, and the fewest of them since the last trim.
+    private var idleSlabs = 0
+    private var leastIdleSlabs = 0
+    /// Index arrays that queues took and gave back.
+    private var spareIndexes: [[UInt32]] = []
+
+    package init() {}
+
+    deinit {
+        for slab in 0..<free.count { unsafe slabs[slab]?.deallocate() }
+    }
+
+    /// Bytes of blocks in use.
+    package var usedBytes: Int { usedBlocks &* Self.blockSize }
+    /// Bytes of blocks that wait.
+    package var idleBytes: Int { slabCount &* Self.slabBytes &- usedBytes }
+    /// Whether there is memory to give back.
+    package var canTrim: Bool { idleSlabs > 0 }
+
+    /// Takes a block; `none` when the budget has no room.
+    package mutating func allocate(_ budget: inout Budget) -> UInt32 {
+        while hint < free.count, free[hint] == 0 { hint &+= 1 }
+        if hint == free.count {
+            guard addSlab(&budget) else { return Self.none }
+        }
+        let slab = hint
+        if free[slab] == .max {
+            idleSlabs &-= 1
+            leastIdleSlabs = min(leastIdleSlabs, idleSlabs)
+        }
+        let bit = free[slab].trailingZeroBitCount
+        free[slab] &= ~(1 &<< UInt32(bit))
+        usedBlocks &+= 1
+        return UInt32(slab &* Self.slabBlocks &+ bit)
+    }
+
+    private mutating func addSlab(_ budget: inout Budget) -> Bool {
+        guard budget.reserve(Self.slabBytes) else { return false }
+        let base = UnsafeMutableRawPointer.allocate(byteCount: Self.slabBytes, alignment: 64)
+        slabCount &+= 1
+        idleSlabs &+= 1
+        for slab in 0..<free.count where unsafe slabs[slab] == nil {
+            unsafe slabs[slab] = base
+            free[slab] = .max
+            hint = slab
+            return true
+        }
+        unsafe slabs.append(base)
+        free.append(.max)
+        hint = free.count &- 1
+        return true
+    }
+
+    /// Gives a block back.
+    package mutating func release(_ block: UInt32) {
+        let slab = Int(block) / Self.slabBlocks
+        let mask: UInt32 = 1 &<< (block % UInt32(Self.slabBlocks))
+        precondition(free[slab] & mask == 0, "a block is given back once")
+        free[slab] |= mask
+        usedBlocks &-= 1
+        hint = min(hint, slab)
+        if free[slab] == .max { idleSlabs &+= 1 }
+    }
+
+    /// Gives back the slabs that nothing has used since the last call; all idle ones if `all`.
+    package mutating func trim(all: Bool, _ budget: inout Budget) {
+        var surplus = all ? idleSlabs : leastIdleSlabs
+        if all { spareIndexes = [] }
+        var slab = free.count
+        while surplus > 0, slab > 0 {
+            slab &-= 1
+            guard free[slab] == .max else { continue }
+            unsafe slabs[slab]?.deallocate()
+            unsafe slabs[slab] = nil
+            free[slab] = 0
+            slabCount &-= 1
+            idleSlabs &-= 1
+            surplus &-= 1
+            budget.release(Self.slabBytes)
+        }
+        leastIdleSlabs = idleSlabs
+    }
+
+    /// Copies octets of a block out to `target`.
+    package func copy(_ block: UInt32, _ range: Range<Int>, to target: inout MutableRawSpan, at offset: Int) {
+        unsafe target.put(span(block, range), at: offset)
+    }
+
+    /// Copies octets into a block.
+    package mutating func store(_ source: RawSpan, in block: UInt32, at offset: Int) {
+        precondition(offset >= 0 && offset <= Self.blockSize - source.byteCount, "the copy ends outside its block")
+        guard source.byteCount > 0 else { return }
+        let base = unsafe address(block) + offset
+        unsafe source.withUnsafeBytes { bytes in
+            unsafe base.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+        }
+    }
+
+    @inline(__always)
+    private func address(_ block: UInt32) -> UnsafeMutableRawPointer {
+        let slab = Int(block) / Self.slabBlocks
+        return unsafe slabs[slab]! + Int(block) % Self.slabBlocks &* Self.blockSize
+    }
+
+    @inline(__always) @unsafe
+    private func span(_ block: UInt32, _ range: Range<Int>) -> UnsafeRawBufferPointer {
+        precondition(range.upperBound <= Self.blockSize, "the copy ends outside its block")
+        return unsafe UnsafeRawBufferPointer(start: address(block) + range.lowerBound, count: range.count)
+    }
+
+    /// An index array for a queue, empty.
+    package mutating func takeIndex(capacity: Int) -> [UInt32] {
+        if let last = spareIndexes.last, last.count >= capacity { return spareIndexes.removeLast() }
+        return [UInt32](repeating: Self.none, count: capacity)
+    }
+
+    /// Gives an index array back; a few of a modest size are kept.
+    package mutating func returnIndex(_ index: consuming [UInt32]) {
+        if spareIndexes.count < 16, index.count <= 1024 { spareIndexes.append(index) }
+    }
+}
+
+extension MutableRawSpan {
+    /// Copies from memory whose range was checked.
+    @inline(__always)
+    fileprivate mutating func put(_ source: UnsafeRawBufferPointer, at offset: Int) {
+        guard source.count > 0 else { return }
+        precondition(offset >= 0 && offset <= byteCount - source.count, "the copy ends outside its target")
+        unsafe withUnsafeMutableBytes { target in
+            unsafe (target.baseAddress! + offset).copyMemory(from: source.baseAddress!, byteCount: source.count)
+        }
+    }
+}

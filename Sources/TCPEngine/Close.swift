@@ -1,0 +1,52 @@
+import TCPWire
+
+// How a connection ends (RFC 9293 §3.6): each direction by a FIN and its acknowledgment, or both at once by a reset.
+extension Connection {
+    /// RFC 9293 §3.10.4, CLOSE: no more octets from this side. What is queued still goes out, the FIN after it.
+    package mutating func close(_ context: inout Context) throws(ConnectionError) {
+        switch state {
+        case .synSent:
+            // Nothing was agreed: the attempt is dropped without a segment.
+            error = .aborted
+            move(to: .closed, &context)
+        case .synReceived:
+            // Queued until our SYN is acknowledged; the FIN follows at once.
+            guard !flags.contains(.closeWanted) else { throw .closing }
+            flags.insert(.closeWanted)
+        case .established: move(to: .finWait1, &context)
+        case .closeWait: move(to: .lastAck, &context)
+        case .closed, .listen: throw error ?? .notOpen
+        case .finWait1, .finWait2, .closing, .lastAck, .timeWait: throw .closing
+        }
+    }
+
+    /// RFC 9293 §3.10.5, ABORT. Says whether the peer is to be told by a reset.
+    package mutating func abort(_ context: inout Context) -> Bool {
+        let tells: Bool
+        switch state {
+        case .synReceived, .established, .finWait1, .finWait2, .closeWait: tells = true
+        default: tells = false
+        }
+        flags.insert(.released)
+        if state != .closed { fail(.aborted, &context) }
+        return tells
+    }
+
+    /// The program lets go. Says whether a reset is due, because octets are lost (RFC 9293 SHLD-3).
+    package mutating func release(_ context: inout Context) -> Bool {
+        flags.insert(.released)
+        if receiveQueue.count > 0, state != .closed, state != .timeWait { return abort(&context) }
+        receiveQueue.removeAll(&context.pool)
+        switch state {
+        case .synSent, .established, .synReceived, .closeWait: try? close(&context)
+        case .finWait2: waitAsOrphan(&context)
+        default: break
+        }
+        return false
+    }
+
+    /// FIN-WAIT-2 without a program: the peer's FIN is not awaited for ever (B-26).
+    mutating func waitAsOrphan(_ context: inout Context) {
+        orphanAt = context.now.advanced(byNanoseconds: context.parameters.orphanTimeout)
+    }
+}

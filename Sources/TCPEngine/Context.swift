@@ -1,0 +1,59 @@
+package import TCPWire
+
+/// What all connections of a stack share in configuration; times are nanoseconds.
+package struct Parameters: Sendable {
+    package var initialRTO: Int64 = 1_000_000_000
+    package var minimumRTO: Int64 = 200_000_000
+    package var maximumRTO: Int64 = 60_000_000_000
+    package var delayedAcknowledgment: Int64 = 40_000_000
+    package var userTimeout: Int64 = 300_000_000_000
+    package var openTimeout: Int64 = 180_000_000_000
+    package var orphanTimeout: Int64 = 60_000_000_000
+    package var sendBuffer = 1 << 20
+    package var receiveBuffer = 1 << 20
+    package var windowScaling = true
+    package var timestamps = true
+    package var selectiveAcknowledgment = true
+    /// The shift we offer: the least that can tell `receiveBuffer` (RFC 7323 §2.2).
+    package var windowScale: UInt8 = 5
+
+    package init() {}
+
+    /// The least shift with which a 16-bit field tells a window of `bytes`.
+    package static func windowScale(for bytes: Int) -> UInt8 {
+        var shift: UInt8 = 0
+        while shift < 14, 65535 &<< Int(shift) < bytes { shift &+= 1 }
+        return shift
+    }
+}
+
+/// A change of state of the connection at hand.
+package struct StateMove: Sendable {
+    package var from: State
+    package var to: State
+}
+
+/// What the connections of a stack work with: time, memory, settings, and what they leave for the stack to see to.
+package struct Context: ~Copyable {
+    package var now: Instant
+    package var parameters: Parameters
+    package var pool = BlockPool()
+    package var budget: Budget
+    /// Bytes charged for recovery and reassembly state.
+    package var recoveryBytes = 0
+    /// State changes of the connection at hand, if anybody wants them.
+    package var moves: [StateMove] = []
+    package var recordsMoves = false
+    /// The connection at hand wants a bare reset sent with this sequence number (RFC 9293 §3.10.7, "<SEQ=SEG.ACK>").
+    package var bareReset: SequenceNumber?
+    package var retransmittedSegments: UInt64 = 0
+    package var challengeAcknowledgments: UInt64 = 0
+    /// Moves that RFC 9293's diagram does not have; each ended its connection.
+    package var impossibleMoves: UInt64 = 0
+
+    package init(parameters: Parameters, budget: Int, now: Instant) {
+        self.parameters = parameters
+        self.budget = Budget(limit: budget)
+        self.now = now
+    }
+}

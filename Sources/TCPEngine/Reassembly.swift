@@ -1,0 +1,50 @@
+package import TCPWire
+
+/// What a receiver knows of octets that came out of order. Made by the first of them, gone with the last.
+package final class Reassembly {
+    /// Bytes charged for one, its lists at their limit included.
+    package static let cost = 2560
+    /// Separate ranges kept; a segment that would make one more is dropped.
+    static let limit = 256
+
+    /// What lies in the receive queue past a gap.
+    package var ranges = SequenceRanges()
+    /// The FIN's sequence number, when it came before the data in front of it.
+    package var fin: SequenceNumber?
+    /// A duplicate to report in the next acknowledgment (RFC 2883 §4).
+    package var duplicate: SACKBlock?
+    /// One number of each range that grew lately, the latest first: the order RFC 2018 §4 asks for.
+    private var recent: InlineArray<4, SequenceNumber> = .init(repeating: SequenceNumber(0))
+    private var recentCount = 0
+
+    package init() {}
+
+    package var isIdle: Bool { ranges.isEmpty && fin == nil && duplicate == nil }
+
+    /// Notes that a segment beginning at `sequence` just came.
+    package func note(_ sequence: SequenceNumber) {
+        var index = min(recentCount, 3)
+        while index > 0 {
+            recent[index] = recent[index &- 1]
+            index &-= 1
+        }
+        recent[0] = sequence
+        recentCount = min(4, recentCount &+ 1)
+    }
+
+    /// RFC 2018 §4 and RFC 2883 §4: the duplicate first, then the range that changed last, then the others by recency.
+    /// The duplicate is reported once.
+    package func fillSACK(_ options: inout TCPOptions, room: Int) {
+        if let duplicate, options.sackCount < room {
+            options.appendSACK(duplicate)
+            self.duplicate = nil
+        }
+        let reported = options.sackCount
+        for index in 0..<recentCount where options.sackCount < room {
+            guard let range = ranges.range(holding: recent[index]) else { continue }
+            var isNew = true
+            for other in reported..<options.sackCount where options.sackBlocks[other] == range { isNew = false }
+            if isNew { options.appendSACK(range) }
+        }
+    }
+}

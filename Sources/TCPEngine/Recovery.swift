@@ -1,0 +1,92 @@
+package import TCPWire
+
+/// Loss recovery of a sender: the scoreboard of RFC 6675, which serves NewReno (RFC 6582) and timeouts as well. Made by
+/// the first sign of loss or reordering, gone when all is acknowledged.
+package final class Recovery {
+    /// Bytes charged for one, its list at its limit included.
+    package static let cost = 2560
+    /// Separate ranges remembered: what a peer reports beyond these is not worth its memory.
+    static let limit = 256
+
+    package enum Phase: UInt8 {
+        /// Something was SACKed or lost, but nothing is being repaired.
+        case open
+        /// Fast recovery.
+        case fast
+        /// After a retransmission timeout.
+        case timeout
+    }
+
+    package var phase = Phase.open
+    /// What the peer reports to hold.
+    package var sacked = SequenceRanges()
+    /// RecoveryPoint: recovery ends when this is acknowledged.
+    package var point: SequenceNumber
+    /// HighRxt: what was sent again lies before this.
+    package var retransmitted: SequenceNumber
+    /// What was not SACKed before this counts as lost.
+    package var lostBefore: SequenceNumber
+    /// The rescue retransmission of RFC 6675 §5 rule 4 was sent.
+    package var rescued = false
+    /// Timeouts in a row without progress.
+    package var timeouts: UInt8 = 0
+
+    package init(at unacknowledged: SequenceNumber) {
+        point = unacknowledged
+        retransmitted = unacknowledged
+        lostBefore = unacknowledged
+    }
+
+    /// RFC 6675 §3 Update: takes the blocks of one acknowledgment; says how many octets they newly cover. Blocks that make
+    /// no sense, and D-SACK reports, change nothing.
+    package func update(
+        _ options: TCPOptions, acknowledged: SequenceNumber, next: SequenceNumber
+    ) -> Int {
+        var added = 0
+        for index in 0..<options.sackCount {
+            let block = options.sackBlocks[index]
+            guard block.start < block.end, block.start >= acknowledged, block.end <= next, block.start < next,
+                block.end > acknowledged
+            else { continue }
+            added &+= sacked.insert(block, limit: Recovery.limit)
+        }
+        return added
+    }
+
+    /// RFC 6675 §4 IsLost: below three separate ranges, or more than two segments, reported above it.
+    package func updateLost(segmentSize: Int, threshold: Int) {
+        var ranges = 0
+        var bytes = 0
+        for range in sacked.ranges.reversed() {
+            ranges &+= 1
+            bytes &+= range.end.distance(from: range.start)
+            if ranges >= threshold || bytes > (threshold &- 1) &* segmentSize {
+                lostBefore = .later(lostBefore, range.start)
+                return
+            }
+        }
+    }
+
+    /// RFC 6675 §4 SetPipe: octets believed to be on the way between `low` and `high`.
+    package func pipe(from low: SequenceNumber, to high: SequenceNumber) -> Int {
+        let lost = SequenceNumber.later(low, .earlier(lostBefore, high))
+        var octets = high.distance(from: lost) &- sacked.byteCount(from: lost, to: high)
+        let again = SequenceNumber.earlier(retransmitted, high)
+        if again > low { octets &+= again.distance(from: low) &- sacked.byteCount(from: low, to: again) }
+        return max(octets, 0)
+    }
+
+    /// RFC 6675 §4 NextSeg rule 1: the next lost octets to send again.
+    package func nextLost(from low: SequenceNumber) -> (start: SequenceNumber, end: SequenceNumber)? {
+        let gap = sacked.gap(from: .later(retransmitted, low))
+        guard gap.start < lostBefore else { return nil }
+        return (gap.start, .earlier(gap.end ?? lostBefore, lostBefore))
+    }
+
+    /// NextSeg rule 3: octets not known to be lost, below something the peer holds.
+    package func nextUncertain(from low: SequenceNumber) -> (start: SequenceNumber, end: SequenceNumber)? {
+        let gap = sacked.gap(from: .later(retransmitted, low))
+        guard let end = gap.end else { return nil }
+        return (gap.start, end)
+    }
+}

@@ -1,0 +1,128 @@
+package import TCPWire
+
+// Time passes (RFC 9293 §3.8.3, §3.8.4, §3.8.6, §3.10.8).
+extension Connection {
+    /// Whether something is sent, or waits to be, that the peer has not answered.
+    private var isWaitingForPeer: Bool {
+        state == .synSent || state == .synReceived || inFlight > 0 || retransmitAt != .distantFuture
+    }
+
+    /// R2 in nanoseconds (RFC 9293 §3.8.3); `nil` is never.
+    private func giveUpAfter(_ context: borrowing Context) -> Int64? {
+        if userTimeout == .max { return nil }
+        if userTimeout > 0 { return Int64(userTimeout) &* 1_000_000 }
+        return state == .synSent || state == .synReceived
+            ? context.parameters.openTimeout : context.parameters.userTimeout
+    }
+
+    private var keepAliveAt: Instant {
+        guard flags.contains(.keepAlive), state == .established || state == .closeWait, !isWaitingForPeer, unsent == 0
+        else { return .distantFuture }
+        let wait = Int64(keepAliveIdle) &+ Int64(keepAliveProbes) &* Int64(keepAliveInterval)
+        return heardAt.advanced(byNanoseconds: wait &* 1_000_000)
+    }
+
+    /// When `fireTimers` is next wanted.
+    package func nextDeadline(_ context: borrowing Context) -> Instant {
+        if state == .closed || state == .timeWait { return .distantFuture }
+        var deadline = min(min(retransmitAt, acknowledgeAt), min(orphanAt, keepAliveAt))
+        if isWaitingForPeer, let limit = giveUpAfter(context) {
+            deadline = min(deadline, progressAt.advanced(byNanoseconds: limit))
+        }
+        return deadline
+    }
+
+    /// Does what is due.
+    package mutating func fireTimers(_ context: inout Context) {
+        let now = context.now
+        if state == .closed || state == .timeWait { return }
+        if acknowledgeAt <= now {
+            acknowledgeAt = .distantFuture
+            flags.insert(.acknowledgeNow)
+        }
+        if orphanAt <= now {
+            orphanAt = .distantFuture
+            move(to: .closed, &context)
+            return
+        }
+        if isWaitingForPeer, let limit = giveUpAfter(context), progressAt.advanced(byNanoseconds: limit) <= now {
+            // RFC 9293 §3.10.8, USER TIMEOUT. A soft error is told now (RFC 5461 §3).
+            fail(flags.contains(.softError) ? .unreachable : .timedOut, &context)
+            return
+        }
+        if retransmitAt <= now { retransmissionTimerExpired(&context) }
+        if keepAliveAt <= now { keepAliveExpired(&context) }
+    }
+
+    private mutating func retransmissionTimerExpired(_ context: inout Context) {
+        if state == .synSent || state == .synReceived {
+            flags.insert(.retransmit)
+        } else if send.window == 0 {
+            flags.insert(.probe)
+        } else if inFlight == 0 {
+            flags.insert(.overrideSWS)
+        } else {
+            retransmissionTimeout(&context)
+        }
+        rtt.backOff()
+        retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
+        // RFC 9293 SHLD-9, SHLD-10: R1 is three retransmissions.
+        if rtt.backoff >= 3, !flags.contains(.reportedTrouble), send.window > 0 || !isSynchronized {
+            flags.insert(.reportedTrouble)
+            changes.insert(.troubled)
+        }
+    }
+
+    /// RFC 9293 §3.8.4.
+    private mutating func keepAliveExpired(_ context: inout Context) {
+        guard keepAliveProbes < keepAliveLimit else {
+            fail(.timedOut, &context)
+            return
+        }
+        keepAliveProbes &+= 1
+        flags.insert(.keepAliveProbe)
+    }
+
+    /// ICMP reports trouble about a segment of ours with this sequence number (RFC 9293 §3.9.2.2, RFC 5927 §4).
+    package mutating func receive(_ report: ICMPError, about sequence: SequenceNumber, _ context: inout Context) {
+        // Only a segment in flight can have met the error.
+        guard sequence >= send.unacknowledged, sequence < send.next else { return }
+        if report == .hard, state == .synSent {
+            fail(.unreachable, &context)
+            return
+        }
+        guard report != .packetTooBig else { return }
+        flags.insert(.softError)
+        changes.insert(.troubled)
+    }
+
+    /// Sets what a program chooses for its connection.
+    package mutating func setKeepAlive(idle: UInt32?, interval: UInt32, probes: Int, _ context: borrowing Context) {
+        if let idle {
+            if !flags.contains(.keepAlive) { heardAt = context.now }
+            flags.insert(.keepAlive)
+            keepAliveIdle = idle
+            keepAliveInterval = interval
+            keepAliveLimit = UInt8(clamping: max(2, probes))
+        } else {
+            flags.remove(.keepAlive)
+        }
+        keepAliveProbes = 0
+    }
+
+    package var noDelay: Bool {
+        get { flags.contains(.noDelay) }
+        set { if newValue { flags.insert(.noDelay) } else { flags.remove(.noDelay) } }
+    }
+
+    package var isReleased: Bool { flags.contains(.released) }
+    package var usesTimestamps: Bool { flags.contains(.timestamps) }
+    package var owesAcknowledgment: Bool { flags.contains(.acknowledgeNow) }
+
+    /// Takes what changed since the last call.
+    package mutating func takeChanges() -> Changes {
+        let taken = changes
+        changes = []
+        return taken
+    }
+}

@@ -1,0 +1,280 @@
+import TCPWire
+
+// The link asks for a segment (RFC 9293 §3.7, §3.8): the next one that may be sent, or none.
+extension Connection {
+    /// Whether `compose` is worth a call.
+    package var mayTransmit: Bool {
+        if !flags.isDisjoint(with: [.acknowledgeNow, .retransmit, .probe, .keepAliveProbe]) { return true }
+        if receive.duplicates > 0 { return true }
+        switch state {
+        case .closed, .listen: return false
+        case .synSent, .synReceived: return send.next == send.initial
+        default:
+            if let recovery, recovery.phase != .open { return true }
+            return unsent > 0 || isFinDue && !isFinSent
+        }
+    }
+
+    /// The next segment. `superSegment` is the largest payload with options that the link cuts into segments itself, or
+    /// zero. What is returned counts as sent now: the timers start.
+    package mutating func compose(superSegment: Int, _ context: inout Context) -> OutgoingSegment? {
+        switch state {
+        case .closed, .listen: return nil
+        case .synSent, .synReceived: return composeSyn(&context)
+        default: break
+        }
+        if receive.duplicates > 0 { return composeAcknowledgment(&context) }
+        if flags.contains(.keepAliveProbe) {
+            flags.remove(.keepAliveProbe)
+            return composeEmpty(sequence: send.next + -1, &context)
+        }
+        var options = commonOptions(context)
+        let size = max(segmentSize &- sackLength(options), 8)
+        if flags.contains(.probe), let probe = composeProbe(options, &context) { return probe }
+        if let segment = composeRetransmission(options, size: size, &context) { return segment }
+        let limit = superSegment == 0 ? size : max(size, superSegment &- options.encodedLength)
+        if let segment = composeNew(&options, size: size, limit: limit, &context) { return segment }
+        if retransmitAt == .distantFuture, inFlight == 0, unsent > 0 || isFinDue && !isFinSent {
+            // The window holds back what there is, and nothing in flight will bring an acknowledgment: RFC 9293 §3.8.6.1,
+            // and the override time-out of §3.8.6.2.1.
+            retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
+            if send.window > 0 { progressAt = context.now }
+        }
+        return flags.contains(.acknowledgeNow) ? composeAcknowledgment(&context) : nil
+    }
+
+    private func sackLength(_ options: TCPOptions) -> Int {
+        options.sackCount > 0 ? 4 &+ 8 &* options.sackCount : 0
+    }
+
+    /// Octets believed to be in the network.
+    package var pipe: Int {
+        if let recovery, flags.contains(.sack) || recovery.phase == .timeout {
+            return recovery.pipe(from: send.unacknowledged, to: send.next)
+        }
+        return inFlight
+    }
+
+    /// Octets SND.WND leaves past SND.NXT; negative when the peer took window back (RFC 9293 MUST-34).
+    private var windowRoom: Int { Int(send.window) &- send.next.distance(from: send.unacknowledged) }
+
+    /// Options that every segment of an open connection carries (RFC 7323 §3.2), and the SACK blocks there are to report.
+    private func commonOptions(_ context: borrowing Context) -> TCPOptions {
+        var options = TCPOptions()
+        if flags.contains(.timestamps) {
+            options.timestamps = TCPTimestamps(value: timestampClock(context.now), echo: recentTimestamp)
+        }
+        if flags.contains(.sack), let reassembly {
+            reassembly.fillSACK(&options, room: options.timestamps == nil ? 4 : 3)
+        }
+        return options
+    }
+
+    // MARK: New data
+
+    private mutating func composeNew(
+        _ options: inout TCPOptions, size: Int, limit: Int, _ context: inout Context
+    ) -> OutgoingSegment? {
+        let unsent = self.unsent
+        let wantsFin = isFinDue && !isFinSent
+        guard unsent > 0 || wantsFin else { return nil }
+        if inFlight == 0, context.now.nanoseconds &- sentAt.nanoseconds > rtt.timeout(context.parameters) {
+            congestion.restartAfterIdle(segmentSize: segmentSize)
+        }
+        let room = windowRoom
+        let count = sendable(unsent, room: room, size: size, limit: limit)
+        guard count > 0 || unsent == 0 && wantsFin && room > 0 else { return nil }
+        let start = send.next
+        let isLast = count == unsent
+        let hasFin = isLast && wantsFin && room > count
+        var segment = dataSegment(start, count, options, size: size)
+        if count > 0, isLast { segment.flags.insert(.psh) }
+        if hasFin { segment.flags.insert(.fin) }
+        let idle = inFlight == 0
+        send.next = start + (count &+ (hasFin ? 1 : 0))
+        if count > 0, count % size != 0 { smallEnd = send.next }
+        flags.remove(.overrideSWS)
+        if !flags.contains(.timing) {
+            flags.insert(.timing)
+            timedEnd = send.next
+            timedAt = context.now
+        }
+        sentAt = context.now
+        if idle { progressAt = context.now }
+        // RFC 6298 §5.1.
+        if retransmitAt == .distantFuture || idle {
+            retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
+        }
+        finish(&segment, &context)
+        return segment
+    }
+
+    /// How much of what waits may go now: RFC 9293 §3.8.6.2.1 (silly windows), §3.7.4 (Nagle), RFC 5681 §3.1 (cwnd).
+    private func sendable(_ unsent: Int, room: Int, size: Int, limit: Int) -> Int {
+        guard unsent > 0 else { return 0 }
+        let pipe = self.pipe
+        var congestionRoom = Int(congestion.window) &- pipe
+        if recovery.map({ $0.phase == .open }) ?? true, (1...2).contains(duplicateAcknowledgments),
+            !flags.contains(.sack)
+        {
+            // Limited transmit (RFC 3042): a new segment for each of the first two duplicates. With SACK the pipe tells.
+            congestionRoom &+= Int(duplicateAcknowledgments) &* segmentSize
+        }
+        let usable = min(room, congestionRoom)
+        guard usable > 0 else { return 0 }
+        let available = min(unsent, usable)
+        // All that waits fits.
+        if unsent <= usable, unsent <= limit {
+            let tail = unsent % size
+            if tail == 0 || maySendSmall { return unsent }
+            return unsent &- tail
+        }
+        let full = min(available, limit) / size &* size
+        if full > 0 { return full }
+        if congestionRoom < min(unsent, size), pipe > 0 { return 0 }
+        // Fs = 1/2 of the largest window there was, with nothing in flight.
+        if inFlight == 0, available &* 2 >= Int(send.maximumWindow) { return available }
+        return flags.contains(.overrideSWS) ? available : 0
+    }
+
+    /// Nagle's algorithm as RFC 9293 appendix A.3 refines it: one small segment may be unacknowledged at a time.
+    private var maySendSmall: Bool {
+        if flags.contains(.noDelay) || isFinDue || flags.contains(.overrideSWS) { return true }
+        return smallEnd <= send.unacknowledged || inFlight == 0
+    }
+
+    func dataSegment(
+        _ start: SequenceNumber, _ count: Int, _ options: TCPOptions, size: Int
+    ) -> OutgoingSegment {
+        var segment = OutgoingSegment(sequence: start, flags: .ack)
+        segment.options = options
+        segment.payloadOffset = start.distance(from: queueStart)
+        segment.payloadLength = count
+        segment.segmentSize = count > size ? size : 0
+        return segment
+    }
+
+    // MARK: Old data
+
+    /// A retransmission: the one a timer or the third duplicate asked for, else the next that RFC 6675 calls lost, if the
+    /// congestion window has room for it.
+    private mutating func composeRetransmission(
+        _ options: TCPOptions, size: Int, _ context: inout Context
+    ) -> OutgoingSegment? {
+        guard inFlight > 0, send.window > 0 else {
+            flags.remove(.retransmit)
+            return nil
+        }
+        var start = send.unacknowledged
+        var end = send.next
+        if flags.contains(.retransmit) {
+            flags.remove(.retransmit)
+            if let first = recovery?.sacked.first { end = .earlier(end, first.start) }
+        } else {
+            guard let recovery, recovery.phase != .open else { return nil }
+            let room = Int(congestion.window) &- pipe
+            if let lost = recovery.nextLost(from: start) {
+                guard room >= size || pipe == 0 else { return nil }
+                (start, end) = lost
+            } else if recovery.phase == .fast, unsent == 0, room >= size,
+                let uncertain = recovery.nextUncertain(from: start)
+            {
+                (start, end) = uncertain
+            } else {
+                return nil
+            }
+            end = .earlier(end, send.next)
+        }
+        // RFC 9293 SHLD-16: old data goes again within the window as it is now.
+        end = .earlier(end, send.unacknowledged + Int(send.window))
+        guard start < end else { return nil }
+        return retransmission(from: start, to: end, options, size: size, &context)
+    }
+
+    private mutating func retransmission(
+        from start: SequenceNumber, to end: SequenceNumber, _ options: TCPOptions, size: Int, _ context: inout Context
+    ) -> OutgoingSegment {
+        let data = max(0, min(end.distance(from: start), finSequence.distance(from: start)))
+        let count = min(data, size)
+        var segment = dataSegment(start, count, options, size: size)
+        let carriesFin = isFinSent && start + count == finSequence && end > finSequence
+        if carriesFin { segment.flags.insert(.fin) }
+        if count > 0, start + count == finSequence { segment.flags.insert(.psh) }
+        let after = start + (count &+ (carriesFin ? 1 : 0))
+        if let recovery { recovery.retransmitted = .later(recovery.retransmitted, after) }
+        flags.remove(.timing)
+        retransmittedSegments &+= 1
+        context.retransmittedSegments &+= 1
+        sentAt = context.now
+        if retransmitAt == .distantFuture {
+            retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
+        }
+        finish(&segment, &context)
+        return segment
+    }
+
+    /// RFC 9293 §3.8.6.1: one octet past a closed window, or the FIN. Its acknowledgment tells the window.
+    private mutating func composeProbe(_ options: TCPOptions, _ context: inout Context) -> OutgoingSegment? {
+        flags.remove(.probe)
+        guard send.window == 0 else { return nil }
+        let hasData = sendQueue.count > 0
+        guard hasData || isFinDue else { return nil }
+        var segment = dataSegment(send.unacknowledged, hasData ? 1 : 0, options, size: 1)
+        if !hasData { segment.flags.insert(.fin) }
+        if hasData, sendQueue.count == 1 { segment.flags.insert(.psh) }
+        if inFlight == 0 {
+            send.next = send.unacknowledged + 1
+            flags.insert(.probing)
+        } else {
+            retransmittedSegments &+= 1
+            context.retransmittedSegments &+= 1
+        }
+        flags.remove(.timing)
+        finish(&segment, &context)
+        return segment
+    }
+
+    // MARK: Acknowledgments
+
+    /// A segment without data that acknowledges.
+    mutating func composeAcknowledgment(_ context: inout Context) -> OutgoingSegment {
+        if receive.duplicates > 0 { receive.duplicates &-= 1 }
+        // Where the peer took window back, SND.NXT lies outside it, and a segment there would be dropped.
+        let edge = send.unacknowledged + Int(send.window)
+        return composeEmpty(
+            sequence: isSynchronized ? .earlier(send.next, .later(edge, send.unacknowledged)) : send.next, &context)
+    }
+
+    private mutating func composeEmpty(sequence: SequenceNumber, _ context: inout Context) -> OutgoingSegment {
+        var segment = OutgoingSegment(sequence: sequence, flags: .ack)
+        segment.options = commonOptions(context)
+        finish(&segment, &context)
+        return segment
+    }
+
+    /// Every segment acknowledges and tells the window.
+    private mutating func finish(_ segment: inout OutgoingSegment, _ context: inout Context) {
+        segment.acknowledgment = receive.next
+        segment.window = advertise(context)
+        receive.acknowledged = receive.next
+        acknowledgeAt = .distantFuture
+        if receive.duplicates == 0 { flags.remove(.acknowledgeNow) }
+        if let reassembly, reassembly.isIdle { dropReassembly(&context) }
+    }
+
+    /// The window field. Its right edge moves in worthwhile steps (RFC 9293 MUST-39) and never to the left (SHLD-14).
+    private mutating func advertise(_ context: borrowing Context) -> UInt16 {
+        let limit = context.parameters.receiveBuffer
+        let known = advertisedWindow
+        var window = max(0, limit &- receiveQueue.count)
+        if window &- known < min(limit / 2, Int(linkSegmentSize)) { window = known }
+        window = max(window, known)
+        let unit = 1 &<< Int(receive.scale)
+        var field = window / unit
+        // Rounded up the edge stays where it is; but not so often that octets pile up past the limit.
+        if field &* unit < known, (field &+ 1) &* unit &+ receiveQueue.count <= limit &+ unit { field &+= 1 }
+        field = min(field, 65535)
+        receive.edge = .later(receive.edge, receive.next + field &* unit)
+        return UInt16(field)
+    }
+}

@@ -1,0 +1,60 @@
+import TCPWire
+
+// SEND and RECEIVE (RFC 9293 §3.10.2, §3.10.3).
+extension Connection {
+    /// Queues as many octets as there is room for; says how many.
+    package mutating func write(_ bytes: RawSpan, _ context: inout Context) throws(ConnectionError) -> Int {
+        switch state {
+        case .synSent, .synReceived, .established, .closeWait:
+            if flags.contains(.closeWanted) { throw .closing }
+        case .closed, .listen: throw error ?? .notOpen
+        default: throw .closing
+        }
+        let room = context.parameters.sendBuffer &- sendQueue.count
+        let count = min(bytes.byteCount, max(0, room))
+        var stored = 0
+        if count > 0 {
+            stored = sendQueue.append(bytes.extracting(0..<count), &context.pool, &context.budget)
+        }
+        if stored < bytes.byteCount { flags.insert(.wantsRoom) }
+        return stored
+    }
+
+    /// Moves octets to `buffer`: how many, zero when none are there; `nil` at the end of the stream.
+    package mutating func read(
+        into buffer: inout MutableRawSpan, _ context: inout Context
+    ) throws(ConnectionError) -> Int? {
+        let count = min(buffer.byteCount, receiveQueue.count)
+        if count > 0 {
+            receiveQueue.copy(from: 0, count: count, to: &buffer, at: 0, context.pool)
+            let keepsRest = reassembly.map { !$0.ranges.isEmpty } ?? false
+            receiveQueue.removeFirst(count, keepsRest: keepsRest, &context.pool)
+            if flags.contains(.urgent), receive.urgent <= receive.next + (-receiveQueue.count) { flags.remove(.urgent) }
+            offerWindow(context)
+            return count
+        }
+        if let error { throw error }
+        switch state {
+        case .synSent, .synReceived, .established, .finWait1, .finWait2: return 0
+        default: return nil
+        }
+    }
+
+    /// RFC 9293 §3.8.6.2.2: the peer is told of room once it is worth a segment: two full ones, or a quarter of the
+    /// buffer, when the window it knows is less than half of what it could be.
+    private mutating func offerWindow(_ context: borrowing Context) {
+        guard isReceiving else { return }
+        let limit = context.parameters.receiveBuffer
+        let known = advertisedWindow
+        let gain = limit &- receiveQueue.count &- known
+        guard gain >= min(limit / 2, Int(linkSegmentSize)) else { return }
+        if known < Int(linkSegmentSize) || gain >= limit / 4 || known < limit / 2 && gain >= 2 &* Int(linkSegmentSize) {
+            flags.insert(.acknowledgeNow)
+        }
+    }
+
+    /// Octets of urgent data ahead of the next read.
+    package var urgentCount: Int {
+        flags.contains(.urgent) ? max(0, receive.urgent.distance(from: receive.next + (-receiveQueue.count))) : 0
+    }
+}

@@ -1,0 +1,57 @@
+import TCPEngine
+import TCPWire
+
+/// A packet that belongs to no connection's transmit list: a reset, a SYN-ACK, an acknowledgment in TIME-WAIT, an echo reply.
+struct ControlPacket {
+    enum Kind: UInt8 {
+        case reset
+        case synAck
+        case acknowledgment
+        case echoReply
+    }
+
+    var kind: Kind
+    var key: FlowKey
+    /// Reset: SEG.SEQ and SEG.ACK.
+    var sequence = SequenceNumber(0)
+    var acknowledgment = SequenceNumber(0)
+    var hasAcknowledgment = false
+    /// SYN-ACK and acknowledgment: the small entry. Echo reply: octets of the message.
+    var entry: UInt32 = 0
+    var trafficClass: UInt8 = 0
+}
+
+/// What waits for the link, oldest first, within a limit: a flood of packets that call for replies costs no memory.
+struct ControlQueue: ~Copyable {
+    static let limit = 1024
+    /// Octets of echo messages that may wait.
+    static let echoLimit = 256 << 10
+
+    private var packets: [ControlPacket] = []
+    private var head = 0
+    var echoes = ByteQueue()
+
+    var isEmpty: Bool { head == packets.count }
+
+    /// Queues a packet; says whether there was room.
+    mutating func append(_ packet: ControlPacket) -> Bool {
+        guard packets.count &- head < ControlQueue.limit else { return false }
+        if head >= ControlQueue.limit {
+            packets.removeFirst(head)
+            head = 0
+        }
+        packets.append(packet)
+        return true
+    }
+
+    mutating func next() -> ControlPacket? {
+        guard head < packets.count else { return nil }
+        let packet = packets[head]
+        head &+= 1
+        if head == packets.count {
+            packets.removeAll(keepingCapacity: packets.capacity <= 64)
+            head = 0
+        }
+        return packet
+    }
+}

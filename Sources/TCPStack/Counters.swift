@@ -1,0 +1,32 @@
+public import TCPWire
+
+/// What a stack has counted since it was made.
+public struct Counters: Sendable {
+    /// Packets handed to `receive`.
+    public package(set) var packetsReceived: UInt64 = 0
+    /// Packets given by `transmit`.
+    public package(set) var packetsSent: UInt64 = 0
+    /// TCP segments whose checksum and header were right; a super-segment counts once.
+    public package(set) var segmentsReceived: UInt64 = 0
+    /// TCP segments sent; a super-segment counts once.
+    public package(set) var segmentsSent: UInt64 = 0
+    /// Segments sent again.
+    public package(set) var segmentsRetransmitted: UInt64 = 0
+    /// Resets sent.
+    public package(set) var resetsSent: UInt64 = 0
+    /// Challenge acknowledgments (RFC 5961).
+    public package(set) var challengeAcknowledgments: UInt64 = 0
+    /// Replies that were not sent because too many waited already.
+    public package(set) var repliesDropped: UInt64 = 0
+    /// Connections that ended because a state was reached that cannot be.
+    public package(set) var impossibleStates: UInt64 = 0
+
+    private var faults: InlineArray<32, UInt64> = .init(repeating: 0)
+
+    package init() {}
+
+    /// Packets dropped for that reason.
+    public subscript(fault: PacketFault) -> UInt64 { faults[Int(fault.rawValue)] }
+
+    mutating func count(_ fault: PacketFault) { faults[Int(fault.rawValue)] &+= 1 }
+}

@@ -1,0 +1,172 @@
+import TCPEngine
+import TCPWire
+
+// What a connection's record goes through, whatever happened to the connection.
+extension Stack {
+    func makeConnection(
+        _ key: FlowKey, state: State, initial: SequenceNumber, _ options: ConnectionOptions
+    ) -> Connection {
+        let isIPv4 = addresses[Int(key.local)].prefix.address.isIPv4
+        var connection = Connection(
+            state: state, initial: initial, linkSegmentSize: linkSegmentSize(isIPv4: isIPv4), isIPv4: isIPv4,
+            hopLimit: options.hopLimit ?? configuration.hopLimit, timestampOffset: timestampOffset(key), context)
+        connection.apply(options, context)
+        return connection
+    }
+
+    /// The MSS to announce: the MTU less the fixed headers (RFC 9293 §3.7.1, MUST-67).
+    func linkSegmentSize(isIPv4: Bool) -> Int {
+        max(1, min(configuration.mtu, 65535) &- (isIPv4 ? 40 : 60))
+    }
+
+    /// Stores a connection; `nil` when the budget has no room.
+    mutating func insertRecord(_ key: FlowKey, _ connection: consuming Connection) -> UInt32? {
+        let generation = nextGeneration
+        nextGeneration &+= 1
+        return tables.connections.insert(
+            ConnectionRecord(key: key, generation: generation, connection: connection), &context.budget)
+    }
+
+    /// The slot of a handle that still names something.
+    func slot(_ id: ConnectionID) -> UInt32? {
+        guard tables.connections.contains(id.slot), tables.connections[id.slot].generation == id.generation else {
+            return nil
+        }
+        return id.slot
+    }
+
+    /// Sees to what a connection left behind after anything was done to it: resets, a new state, events, timers, segments
+    /// to send. Frees the record when neither the network nor the program needs it. `isBlocked` says that it has just been
+    /// asked for a segment and had none.
+    mutating func settle(_ slot: UInt32, isBlocked: Bool = false) {
+        if !context.moves.isEmpty {
+            let key = tables.connections[slot].key
+            for move in context.moves { record(key, from: move.from, to: move.to) }
+            context.moves.removeAll(keepingCapacity: true)
+        }
+        if let sequence = context.bareReset {
+            context.bareReset = nil
+            send(ControlPacket(kind: .reset, key: tables.connections[slot].key, sequence: sequence))
+        }
+        let state = tables.connections[slot].connection.state
+        if state == .closed || state == .timeWait {
+            settleEnded(slot, state)
+            return
+        }
+        if !tables.connections[slot].connection.changes.isEmpty { makeReady(slot) }
+        if !isBlocked, tables.connections[slot].connection.mayTransmit { makeTransmit(slot) }
+        let deadline = tables.connections[slot].connection.nextDeadline(context)
+        if deadline != .distantFuture { wheel.schedule(.connection(slot), at: deadline, &tables) }
+    }
+
+    private mutating func settleEnded(_ slot: UInt32, _ state: State) {
+        if tables.connections[slot].marks.contains(.inTable) {
+            if state == .timeWait {
+                enterTimeWait(slot)
+            } else {
+                let hash = tables.connections[slot].key.hash(secret)
+                flowTable.remove(.connection(slot), hash: hash, tables, secret, &context.budget)
+                tables.connections[slot].marks.remove(.inTable)
+            }
+        }
+        wheel.cancel(.connection(slot), &tables)
+        if tables.connections[slot].connection.isReleased {
+            free(slot)
+        } else if !tables.connections[slot].connection.changes.isEmpty {
+            makeReady(slot)
+        }
+    }
+
+    /// Forgets a record; the lists skip it.
+    private mutating func free(_ slot: UInt32) {
+        let marks = tables.connections[slot].marks
+        if marks.contains(.inReadyList) { removeFromReady(slot) }
+        if marks.contains(.inTransmitList) { removeFromTransmit(slot) }
+        tables.connections[slot].connection.dispose(&context)
+        tables.connections.remove(slot, &context.budget)
+        if tables.connections.count == 0, context.pool.usedBytes == 0 { context.pool.trim(all: true, &context.budget) }
+    }
+
+    // MARK: Lists
+
+    mutating func makeReady(_ slot: UInt32) {
+        guard tables.connections[slot].marks.isDisjoint(with: .inReadyList),
+            tables.connections[slot].marks.contains(.accepted)
+        else { return }
+        tables.connections[slot].marks.insert(.inReadyList)
+        tables.connections[slot].nextReady = .max
+        if readyTail == .max { readyHead = slot } else { tables.connections[readyTail].nextReady = slot }
+        readyTail = slot
+    }
+
+    mutating func makeTransmit(_ slot: UInt32) {
+        guard !tables.connections[slot].marks.contains(.inTransmitList) else { return }
+        tables.connections[slot].marks.insert(.inTransmitList)
+        tables.connections[slot].nextTransmit = .max
+        if transmitTail == .max { transmitHead = slot } else { tables.connections[transmitTail].nextTransmit = slot }
+        transmitTail = slot
+    }
+
+    private mutating func removeFromReady(_ slot: UInt32) {
+        var previous = UInt32.max
+        var current = readyHead
+        while current != .max {
+            let next = tables.connections[current].nextReady
+            if current == slot {
+                if previous == .max { readyHead = next } else { tables.connections[previous].nextReady = next }
+                if next == .max { readyTail = previous }
+                return
+            }
+            previous = current
+            current = next
+        }
+    }
+
+    private mutating func removeFromTransmit(_ slot: UInt32) {
+        var previous = UInt32.max
+        var current = transmitHead
+        while current != .max {
+            let next = tables.connections[current].nextTransmit
+            if current == slot {
+                if previous == .max { transmitHead = next } else { tables.connections[previous].nextTransmit = next }
+                if next == .max { transmitTail = previous }
+                return
+            }
+            previous = current
+            current = next
+        }
+    }
+
+    mutating func popTransmit() -> UInt32? {
+        guard transmitHead != .max else { return nil }
+        let slot = transmitHead
+        transmitHead = tables.connections[slot].nextTransmit
+        if transmitHead == .max { transmitTail = .max }
+        tables.connections[slot].marks.remove(.inTransmitList)
+        return slot
+    }
+
+    /// The next event; `nil` when there is none. Events of one connection that were not taken yet are one event.
+    public mutating func nextEvent() -> StackEvent? {
+        while let listener = acceptable.popLast() {
+            if let index = listenerIndex(listener), listeners[index].waiting > 0 { return .acceptable(listener) }
+        }
+        guard readyHead != .max else { return nil }
+        let slot = readyHead
+        readyHead = tables.connections[slot].nextReady
+        if readyHead == .max { readyTail = .max }
+        tables.connections[slot].marks.remove(.inReadyList)
+        let bits = tables.connections[slot].connection.takeChanges()
+        return .connection(
+            ConnectionID(slot: slot, generation: tables.connections[slot].generation),
+            Readiness(rawValue: bits.rawValue))
+    }
+
+    func listenerIndex(_ id: ListenerID) -> Int? {
+        let index = Int(id.slot)
+        guard index < listeners.count, listeners[index].isOpen, listeners[index].generation == id.generation else {
+            return nil
+        }
+        return index
+    }
+}

@@ -1,0 +1,228 @@
+import TCPEngine
+import TCPWire
+
+// Half-open connections: SYN-RECEIVED after a passive OPEN, as small entries.
+extension Stack {
+    /// The slot of the listener that serves `key`; one bound to the address before one bound to all.
+    func listener(for key: FlowKey) -> Int? {
+        var found: Int?
+        for index in 0..<listeners.count where listeners[index].isOpen && listeners[index].port == key.localPort {
+            guard let address = listeners[index].address else {
+                found = found ?? index
+                continue
+            }
+            if address == localAddress(key) { return index }
+        }
+        return found
+    }
+
+    /// RFC 9293 §3.10.7.2, third: a SYN in LISTEN. Octets on it are not taken: the peer sends them again (U-4).
+    mutating func receiveSyn(
+        _ header: TCPHeader, _ key: FlowKey, _ hash: UInt32, listener: Int, minimumISN: SequenceNumber?
+    ) throws(PacketFault) {
+        let limit = max(listeners[listener].backlog, 1)
+        guard listeners[listener].halfOpen < max(limit, 16), listeners[listener].waiting < limit else {
+            throw .queueFull
+        }
+        var initial = initialSequence(key)
+        // RFC 1122 §4.2.2.13: an ISS larger than what the connection in TIME-WAIT used.
+        if let minimumISN, initial <= minimumISN { initial = minimumISN + 64_000 }
+        var info: SmallEntry.Info = []
+        let options = header.options
+        if configuration.timestamps, options.timestamps != nil { info.insert(.timestamps) }
+        if configuration.selectiveAcknowledgment, options.sackPermitted { info.insert(.sack) }
+        if configuration.windowScaling, let scale = options.windowScale {
+            info.insert(.scales)
+            info.scale = scale
+        }
+        let entry = SmallEntry(
+            key: key, info: info, send: initial, receive: header.sequence, timestamp: options.timestamps?.value ?? 0,
+            segmentSize: options.maximumSegmentSize.map { max($0, 1) } ?? 0, listener: UInt16(listener))
+        guard let slot = tables.entries.insert(entry, &context.budget) else { throw .noMemory }
+        guard flowTable.insert(.entry(slot), hash: hash, tables, secret, &context.budget) else {
+            tables.entries.remove(slot, &context.budget)
+            throw .noMemory
+        }
+        listeners[listener].halfOpen &+= 1
+        halfOpenCount &+= 1
+        record(key, from: .listen, to: .synReceived)
+        replySynAck(slot)
+        wheel.reschedule(.entry(slot), at: synAckDeadline(retries: 0), &tables)
+    }
+
+    private func synAckDeadline(retries: Int) -> Instant {
+        context.now.advanced(byNanoseconds: context.parameters.initialRTO &<< Int64(retries))
+    }
+
+    mutating func replySynAck(_ slot: UInt32) {
+        guard !tables.entries[slot].info.contains(.replyDue) else { return }
+        var packet = ControlPacket(kind: .synAck, key: tables.entries[slot].key)
+        packet.entry = slot
+        if control.append(packet) {
+            tables.entries[slot].info.insert(.replyDue)
+        } else {
+            counts.repliesDropped &+= 1
+        }
+    }
+
+    /// RFC 6528 §3: a clock of 4 µs, and a keyed function of the four-tuple.
+    func initialSequence(_ key: FlowKey) -> SequenceNumber {
+        if let fixed = configuration.fixedInitialSequence { return fixed }
+        let clock = UInt32(truncatingIfNeeded: context.now.nanoseconds / 4_000)
+        return SequenceNumber(clock &+ UInt32(truncatingIfNeeded: key.digest(secret, salt: 1)))
+    }
+
+    /// Where a connection's timestamp clock starts (RFC 7323 §7.1).
+    func timestampOffset(_ key: FlowKey) -> UInt32 { UInt32(truncatingIfNeeded: key.digest(secret, salt: 2)) }
+
+    /// The window a SYN-ACK advertises.
+    var synWindow: Int { min(65535, context.parameters.receiveBuffer) }
+
+    /// A segment for a small entry.
+    mutating func receive(
+        inEntry slot: UInt32, _ header: TCPHeader, _ payload: RawSpan, _ hash: UInt32
+    ) throws(PacketFault) {
+        if tables.entries[slot].info.contains(.timeWait) {
+            try receiveInTimeWait(slot, header, payload, hash)
+        } else {
+            try receiveHalfOpen(slot, header, payload, hash)
+        }
+    }
+
+    /// RFC 9293 §3.10.7.4 for SYN-RECEIVED that was reached by a passive OPEN.
+    private mutating func receiveHalfOpen(
+        _ slot: UInt32, _ header: TCPHeader, _ payload: RawSpan, _ hash: UInt32
+    ) throws(PacketFault) {
+        let key = tables.entries[slot].key
+        let next = tables.entries[slot].receive + 1
+        let offset = header.sequence.distance(from: next)
+        let length =
+            payload.byteCount &+ (header.flags.contains(.syn) ? 1 : 0) &+ (header.flags.contains(.fin) ? 1 : 0)
+        let isAcceptable = offset < synWindow && offset &+ max(length, 1) > 0
+        if header.flags.contains(.rst) {
+            // RFC 5961 §3.2; the listener goes on as if nothing had been (RFC 9293 MUST-11).
+            if offset == 0 {
+                dropEntry(slot, hash)
+                record(key, from: .synReceived, to: .listen)
+            } else if isAcceptable {
+                counts.challengeAcknowledgments &+= 1
+                replyAcknowledgment(slot)
+            }
+            return
+        }
+        if header.flags.contains(.syn) {
+            if offset == -1, !header.flags.contains(.ack) {
+                // The same SYN again: our SYN-ACK was lost or is slow. A bare ACK would be thrown away in SYN-SENT.
+                replySynAck(slot)
+            } else if isAcceptable {
+                dropEntry(slot, hash)
+                record(key, from: .synReceived, to: .listen)
+            } else {
+                replyAcknowledgment(slot)
+            }
+            return
+        }
+        if tables.entries[slot].info.contains(.timestamps), let timestamps = header.options.timestamps,
+            Int32(bitPattern: timestamps.value &- tables.entries[slot].timestamp) < 0
+        {
+            replyAcknowledgment(slot)
+            return
+        }
+        guard isAcceptable else {
+            replyAcknowledgment(slot)
+            return
+        }
+        guard header.flags.contains(.ack) else { throw .noConnection }
+        guard header.acknowledgment == tables.entries[slot].send + 1 else {
+            send(ControlPacket(kind: .reset, key: key, sequence: header.acknowledgment))
+            return
+        }
+        try promote(slot, header, payload, hash)
+    }
+
+    /// The third segment came: the entry becomes a connection.
+    private mutating func promote(
+        _ slot: UInt32, _ header: TCPHeader, _ payload: RawSpan, _ hash: UInt32
+    ) throws(PacketFault) {
+        let listener = Int(tables.entries[slot].listener)
+        // The peer believes the connection open. With no room it hears nothing, and its data or our SYN-ACK try again.
+        guard listeners[listener].waiting < max(listeners[listener].backlog, 1) else { throw .queueFull }
+        let key = tables.entries[slot].key
+        let info = tables.entries[slot].info
+        var connection = makeConnection(
+            key, state: .synReceived, initial: tables.entries[slot].send, listeners[listener].options)
+        let size = tables.entries[slot].segmentSize
+        connection.agree(
+            maximumSegmentSize: size == 0 ? nil : size, windowScale: info.contains(.scales) ? info.scale : nil,
+            sackPermitted: info.contains(.sack),
+            timestamp: info.contains(.timestamps) ? tables.entries[slot].timestamp : nil, context)
+        // The entry's timer says when its only SYN-ACK left.
+        let elapsed = info.retries == 0 ? synAckAge(slot) : nil
+        connection.resumePassive(
+            peerInitial: tables.entries[slot].receive, advertised: synWindow,
+            synAckSentAt: elapsed.map { context.now.advanced(byNanoseconds: -$0) }, context)
+        guard let new = insertRecord(key, connection) else { throw .noMemory }
+        flowTable.replace(.entry(slot), with: .connection(new), hash: hash)
+        tables.connections[new].marks.insert(.inTable)
+        forgetEntry(slot)
+        tables.connections[new].connection.receive(header, payload, segments: 1, &context)
+        listeners[listener].enqueue(new)
+        if !listeners[listener].isReported {
+            listeners[listener].isReported = true
+            acceptable.append(ListenerID(slot: UInt32(listener), generation: listeners[listener].generation))
+        }
+        settle(new)
+    }
+
+    /// Nanoseconds since the SYN-ACK of an entry that was answered after its first.
+    private func synAckAge(_ slot: UInt32) -> Int64 {
+        let due = Int64(tables.entries[slot].timer.tick) &<< 17
+        let sent = due &- context.parameters.initialRTO
+        let now = context.now.nanoseconds & (1 &<< 49 &- 1)
+        let age = now &- (sent & (1 &<< 49 &- 1))
+        return max(1, age < 0 ? age &+ 1 &<< 49 : age)
+    }
+
+    /// Takes an entry out of everything but the flow table, where something else has taken its place.
+    private mutating func forgetEntry(_ slot: UInt32) {
+        wheel.cancel(.entry(slot), &tables)
+        if !tables.entries[slot].info.contains(.timeWait) {
+            halfOpenCount &-= 1
+            listeners[Int(tables.entries[slot].listener)].halfOpen &-= 1
+        }
+        tables.entries.remove(slot, &context.budget)
+    }
+
+    /// Forgets an entry.
+    mutating func dropEntry(_ slot: UInt32, _ hash: UInt32) {
+        flowTable.remove(.entry(slot), hash: hash, tables, secret, &context.budget)
+        forgetEntry(slot)
+    }
+
+    /// An entry's timer fired.
+    mutating func fireEntry(_ slot: UInt32) {
+        let key = tables.entries[slot].key
+        if tables.entries[slot].info.contains(.timeWait) {
+            dropEntry(slot, key.hash(secret))
+            record(key, from: .timeWait, to: .closed)
+            return
+        }
+        let retries = tables.entries[slot].info.retries
+        guard retries < min(configuration.synAckRetries, 15) else {
+            dropEntry(slot, key.hash(secret))
+            record(key, from: .synReceived, to: .listen)
+            return
+        }
+        tables.entries[slot].info.retries = retries &+ 1
+        context.retransmittedSegments &+= 1
+        replySynAck(slot)
+        wheel.reschedule(.entry(slot), at: synAckDeadline(retries: retries &+ 1), &tables)
+    }
+
+    /// An empty acknowledgment from an entry.
+    mutating func replyAcknowledgment(_ slot: UInt32) {
+        var packet = ControlPacket(kind: .acknowledgment, key: tables.entries[slot].key)
+        packet.entry = slot
+        send(packet)
+    }
+}

@@ -1,0 +1,37 @@
+import TCPEngine
+public import TCPWire
+
+// Time passes.
+extension Stack {
+    /// When `advance(to:)` is next wanted; `nil` when no timer runs. It may come earlier than any timer is due, never later.
+    public var nextDeadline: Instant? {
+        let timer = wheel.nextDeadline
+        if trimAt == .distantFuture { return timer }
+        return min(timer ?? .distantFuture, trimAt)
+    }
+
+    /// Fires the timers that are due at `now`.
+    public mutating func advance(to now: Instant) {
+        context.now = max(context.now, now)
+        while let id = wheel.pop(at: context.now, &tables) {
+            if id.isEntry {
+                fireEntry(id.slot)
+            } else {
+                tables.connections[id.slot].connection.fireTimers(&context)
+                settle(id.slot)
+            }
+        }
+        trim()
+    }
+
+    /// Blocks that lie idle for a second go back.
+    private mutating func trim() {
+        if trimAt <= context.now {
+            context.pool.trim(all: false, &context.budget)
+            trimAt = .distantFuture
+        }
+        if trimAt == .distantFuture, context.pool.canTrim {
+            trimAt = context.now.advanced(byNanoseconds: 1_000_000_000)
+        }
+    }
+}

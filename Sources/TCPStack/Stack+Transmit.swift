@@ -1,0 +1,174 @@
+import TCPEngine
+public import TCPWire
+
+// The link has room: the next packet.
+extension Stack {
+    /// Whether `transmit` is worth a call.
+    public var wantsToTransmit: Bool { !control.isEmpty || transmitHead != .max }
+
+    /// Writes the next packet into `buffer`, which must hold an MTU, or 64 KiB with `superSegments`; `nil` when there is
+    /// nothing to send now. Call it when the link has room only: what it returns counts as sent.
+    public mutating func transmit(into buffer: inout MutableRawSpan, at now: Instant) -> TransmittedPacket? {
+        context.now = max(context.now, now)
+        while let packet = control.next() {
+            if let sent = write(packet, &buffer) {
+                counts.packetsSent &+= 1
+                return sent
+            }
+        }
+        while let slot = popTransmit() {
+            let key = tables.connections[slot].key
+            let isIPv4 = addresses[Int(key.local)].prefix.address.isIPv4
+            let room = min(buffer.byteCount, isIPv4 ? 65535 : 65575) &- (isIPv4 ? 40 : 60)
+            let limit = configuration.superSegments ? room : 0
+            guard let segment = tables.connections[slot].connection.compose(superSegment: limit, &context) else {
+                settle(slot, isBlocked: true)
+                continue
+            }
+            let sent = write(segment, slot, key, &buffer)
+            // Round robin: one packet a turn.
+            settle(slot)
+            counts.packetsSent &+= 1
+            counts.segmentsSent &+= 1
+            return sent
+        }
+        return nil
+    }
+
+    private func write(
+        _ segment: OutgoingSegment, _ slot: UInt32, _ key: FlowKey, _ buffer: inout MutableRawSpan
+    ) -> TransmittedPacket {
+        let header = TCPHeader(
+            sourcePort: key.localPort, destinationPort: key.remotePort, sequence: segment.sequence,
+            acknowledgment: segment.acknowledgment, flags: segment.flags, window: segment.window,
+            options: segment.options)
+        let offset = addresses[Int(key.local)].prefix.address.isIPv4 ? 20 : 40
+        if segment.payloadLength > 0 {
+            tables.connections[slot].connection.sendQueue.copy(
+                from: segment.payloadOffset, count: segment.payloadLength, to: &buffer,
+                at: offset &+ header.headerLength, context.pool)
+        }
+        return writeHeaders(
+            key, header, payloadLength: segment.payloadLength,
+            hopLimit: tables.connections[slot].connection.hopLimit,
+            trafficClass: tables.connections[slot].connection.differentiatedServices &<< 2,
+            segmentSize: segment.segmentSize, &buffer)
+    }
+
+    /// Writes the IP and TCP headers in front of a payload that is there already.
+    private func writeHeaders(
+        _ key: FlowKey, _ header: TCPHeader, payloadLength: Int, hopLimit: UInt8, trafficClass: UInt8,
+        segmentSize: Int, _ buffer: inout MutableRawSpan
+    ) -> TransmittedPacket {
+        let source = localAddress(key)
+        let destination = key.remote
+        let ip = IPHeader(
+            source: source, destination: destination, protocolNumber: IPProtocol.tcp, hopLimit: hopLimit,
+            trafficClass: trafficClass)
+        let length = header.headerLength &+ payloadLength
+        let offset = ip.write(to: &buffer, payloadLength: length)
+        header.write(to: &buffer, at: offset)
+        TCPHeader.writeChecksum(
+            in: &buffer, range: offset..<offset &+ length, source: source, destination: destination,
+            partial: configuration.checksumOffload)
+        return TransmittedPacket(
+            length: offset &+ length, headerLength: offset &+ header.headerLength, transportOffset: offset,
+            segmentSize: segmentSize, isChecksumPartial: configuration.checksumOffload)
+    }
+
+    // MARK: Packets that belong to no connection
+
+    private mutating func write(_ packet: ControlPacket, _ buffer: inout MutableRawSpan) -> TransmittedPacket? {
+        if packet.kind == .echoReply { return writeEcho(packet, &buffer) }
+        let key = packet.key
+        var header = TCPHeader(
+            sourcePort: key.localPort, destinationPort: key.remotePort, sequence: packet.sequence, flags: .rst)
+        if packet.kind == .reset {
+            if packet.hasAcknowledgment {
+                header.flags.insert(.ack)
+                header.acknowledgment = packet.acknowledgment
+            }
+            counts.resetsSent &+= 1
+        } else {
+            // The entry may have gone, or become another, since its reply was queued.
+            guard tables.entries.contains(packet.entry), tables.entries[packet.entry].key == key else { return nil }
+            if packet.kind == .synAck {
+                guard !tables.entries[packet.entry].info.contains(.timeWait) else { return nil }
+                tables.entries[packet.entry].info.remove(.replyDue)
+                header = synAck(packet.entry)
+            } else {
+                header = entryAcknowledgment(packet.entry)
+            }
+        }
+        counts.segmentsSent &+= 1
+        return writeHeaders(
+            key, header, payloadLength: 0, hopLimit: configuration.hopLimit, trafficClass: 0, segmentSize: 0, &buffer)
+    }
+
+    /// RFC 9293 §3.10.7.2: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>, with the options the SYN offered too.
+    private func synAck(_ slot: UInt32) -> TCPHeader {
+        let key = tables.entries[slot].key
+        let info = tables.entries[slot].info
+        var options = TCPOptions()
+        options.maximumSegmentSize = UInt16(
+            clamping: linkSegmentSize(isIPv4: addresses[Int(key.local)].prefix.address.isIPv4))
+        options.sackPermitted = info.contains(.sack)
+        if info.contains(.timestamps) {
+            options.timestamps = TCPTimestamps(value: timestamp(key), echo: tables.entries[slot].timestamp)
+        }
+        if info.contains(.scales) { options.windowScale = context.parameters.windowScale }
+        return TCPHeader(
+            sourcePort: key.localPort, destinationPort: key.remotePort, sequence: tables.entries[slot].send,
+            acknowledgment: tables.entries[slot].receive + 1, flags: [.syn, .ack], window: UInt16(synWindow),
+            options: options)
+    }
+
+    private func entryAcknowledgment(_ slot: UInt32) -> TCPHeader {
+        let key = tables.entries[slot].key
+        let info = tables.entries[slot].info
+        let isTimeWait = info.contains(.timeWait)
+        var options = TCPOptions()
+        if info.contains(.timestamps) {
+            options.timestamps = TCPTimestamps(value: timestamp(key), echo: tables.entries[slot].timestamp)
+        }
+        let scale = info.contains(.scales) ? Int(context.parameters.windowScale) : 0
+        return TCPHeader(
+            sourcePort: key.localPort, destinationPort: key.remotePort,
+            sequence: isTimeWait ? tables.entries[slot].send : tables.entries[slot].send + 1,
+            acknowledgment: isTimeWait ? tables.entries[slot].receive : tables.entries[slot].receive + 1, flags: .ack,
+            window: UInt16(synWindow &>> (isTimeWait ? 0 : scale)), options: options)
+    }
+
+    private func timestamp(_ key: FlowKey) -> UInt32 {
+        UInt32(truncatingIfNeeded: context.now.nanoseconds / 1_000_000) &+ timestampOffset(key)
+    }
+
+    /// RFC 792, RFC 4443 §4.2: type and code become those of a reply, everything else comes back.
+    private mutating func writeEcho(_ packet: ControlPacket, _ buffer: inout MutableRawSpan) -> TransmittedPacket? {
+        let length = Int(packet.entry)
+        let source = localAddress(packet.key)
+        let isIPv4 = source.isIPv4
+        let ip = IPHeader(
+            source: source, destination: packet.key.remote,
+            protocolNumber: isIPv4 ? IPProtocol.icmp : IPProtocol.icmpv6, hopLimit: configuration.hopLimit,
+            trafficClass: packet.trafficClass)
+        let offset = isIPv4 ? 20 : 40
+        guard offset &+ length <= min(buffer.byteCount, configuration.mtu) else {
+            control.echoes.removeFirst(length, &context.pool)
+            return nil
+        }
+        control.echoes.copy(from: 0, count: length, to: &buffer, at: offset, context.pool)
+        control.echoes.removeFirst(length, &context.pool)
+        ip.write(to: &buffer, payloadLength: length)
+        buffer.put16(isIPv4 ? 0 : 129 &<< 8, at: offset)
+        buffer.put16(0, at: offset &+ 2)
+        var checksum = Checksum()
+        if !isIPv4 {
+            checksum.addPseudoHeader(
+                source: source, destination: packet.key.remote, protocol: IPProtocol.icmpv6, length: length)
+        }
+        checksum.add(buffer.bytes.extracting(offset..<offset &+ length))
+        buffer.put16(checksum.value, at: offset &+ 2)
+        return TransmittedPacket(length: offset &+ length, headerLength: offset &+ length, transportOffset: offset)
+    }
+}

@@ -1,0 +1,179 @@
+import TCPEngine
+public import TCPWire
+
+/// A TCP/IP host that a program carries inside itself. Packets and the time go in; packets, events and one deadline come
+/// out. It reads no clock, starts no thread, calls nobody: one owner uses it, from one thread at a time.
+///
+/// ```
+/// loop: receive(packet, at: now) … advance(to: now) … nextEvent() … transmit(into: &buffer, at: now) … wait
+/// ```
+public struct Stack: ~Copyable {
+    let configuration: Configuration
+    let secret: StackSecret
+    var context: Context
+    var tables = Tables()
+    var flowTable: FlowTable
+    var wheel: TimingWheel
+    var addresses: [LocalAddress] = []
+    var listeners: [Listener] = []
+    var counts = Counters()
+    var changes: [StateChange] = []
+    var changesHead = 0
+
+    // Intrusive lists through the connections' records.
+    var readyHead = UInt32.max
+    var readyTail = UInt32.max
+    var transmitHead = UInt32.max
+    var transmitTail = UInt32.max
+    var acceptable: [ListenerID] = []
+
+    var control: ControlQueue
+    var nextGeneration: UInt32 = 1
+    var portCounters: InlineArray<16, UInt32> = .init(repeating: 0)
+    var halfOpenCount = 0
+    /// When memory that lies idle is looked at again.
+    var trimAt = Instant.distantFuture
+
+    /// Makes a stack without an address.
+    public init(configuration: Configuration = Configuration(), secret: StackSecret, at now: Instant = .zero) {
+        self.configuration = configuration
+        self.secret = secret
+        context = Context(parameters: configuration.parameters, budget: configuration.memoryBudget, now: now)
+        context.recordsMoves = configuration.recordsStateChanges
+        flowTable = FlowTable(&context.budget)
+        wheel = TimingWheel(at: now)
+        _ = context.budget.reserve(wheel.bytes)
+        control = ControlQueue()
+    }
+
+    /// Gives this host an address. Packets to others are dropped.
+    public mutating func addAddress(_ prefix: AddressPrefix) {
+        if let index = addresses.firstIndex(where: { $0.prefix.address == prefix.address }) {
+            addresses[index] = LocalAddress(prefix: prefix)
+        } else if addresses.count < Int(UInt16.max) {
+            addresses.append(LocalAddress(prefix: prefix))
+        }
+    }
+
+    /// Takes an address away. Its connections hear nothing any more and end by their timers.
+    public mutating func removeAddress(_ address: IPAddress) {
+        if let index = addresses.firstIndex(where: { $0.prefix.address == address }) {
+            addresses[index].isActive = false
+        }
+    }
+
+    func localIndex(_ address: IPAddress) -> UInt16? {
+        for index in 0..<addresses.count where addresses[index].prefix.address == address {
+            return addresses[index].isActive ? UInt16(index) : nil
+        }
+        return nil
+    }
+
+    func localAddress(_ key: FlowKey) -> IPAddress { addresses[Int(key.local)].prefix.address }
+
+    /// Whether `address` is no unicast address here (RFC 1122 §3.2.1.3).
+    func isBroadcastOrMulticast(_ address: IPAddress) -> Bool {
+        if address.isMulticast || address.isLimitedBroadcast { return true }
+        for local in addresses where local.isActive && local.prefix.isBroadcast(address) { return true }
+        return false
+    }
+
+    /// What has been counted since the stack was made.
+    public var counters: Counters {
+        var result = counts
+        result.segmentsRetransmitted = context.retransmittedSegments
+        result.challengeAcknowledgments &+= context.challengeAcknowledgments
+        result.impossibleStates = context.impossibleMoves
+        return result
+    }
+
+    /// What the stack holds, in bytes by kind.
+    public var memory: MemoryReport {
+        var report = MemoryReport()
+        report.connections = tables.connections.bytes
+        report.smallEntries = tables.entries.bytes
+        report.tables = flowTable.bytes &+ wheel.bytes
+        report.buffers = context.pool.usedBytes
+        report.idleBuffers = context.pool.idleBytes
+        report.recovery = context.recoveryBytes
+        report.listeners = listeners.count &* Listener.cost
+        report.connectionCount = tables.connections.count
+        report.halfOpenCount = halfOpenCount
+        report.timeWaitCount = tables.entries.count &- halfOpenCount
+        return report
+    }
+
+    /// The next change of state, if the configuration asks for them to be kept. Take them often: they wait without limit.
+    public mutating func nextStateChange() -> StateChange? {
+        guard changesHead < changes.count else { return nil }
+        let change = changes[changesHead]
+        changesHead &+= 1
+        if changesHead == changes.count {
+            changes.removeAll(keepingCapacity: true)
+            changesHead = 0
+        }
+        return change
+    }
+
+    mutating func record(_ key: FlowKey, from: State, to: State) {
+        guard configuration.recordsStateChanges else { return }
+        changes.append(
+            StateChange(
+                time: context.now, local: Endpoint(localAddress(key), key.localPort),
+                remote: Endpoint(key.remote, key.remotePort), from: from, to: to))
+    }
+
+    /// All connections, half-open and TIME-WAIT entries, in no order. Its cost grows with their number: for tools.
+    public func flows() -> [FlowStatus] {
+        var result: [FlowStatus] = []
+        var slot = tables.connections.next(from: 0)
+        while let index = slot {
+            if tables.connections[index].marks.contains(.inTable) {
+                result.append(status(tables.connections[index].key, tables.connections[index].connection.state))
+            }
+            slot = tables.connections.next(from: index &+ 1)
+        }
+        slot = tables.entries.next(from: 0)
+        while let index = slot {
+            let isTimeWait = tables.entries[index].info.contains(.timeWait)
+            result.append(status(tables.entries[index].key, isTimeWait ? .timeWait : .synReceived))
+            slot = tables.entries.next(from: index &+ 1)
+        }
+        return result
+    }
+
+    private func status(_ key: FlowKey, _ state: State) -> FlowStatus {
+        FlowStatus(
+            local: Endpoint(localAddress(key), key.localPort), remote: Endpoint(key.remote, key.remotePort),
+            state: state)
+    }
+
+}
+
+/// One address of this host.
+struct LocalAddress {
+    var prefix: AddressPrefix
+    var isActive = true
+}
+
+extension Configuration {
+    /// The same in the engine's units.
+    var parameters: Parameters {
+        var result = Parameters()
+        result.initialRTO = initialRTO.nanoseconds
+        result.minimumRTO = minimumRTO.nanoseconds
+        result.maximumRTO = maximumRTO.nanoseconds
+        result.delayedAcknowledgment = min(delayedAcknowledgment.nanoseconds, 499_000_000)
+        result.userTimeout = userTimeout.nanoseconds
+        result.openTimeout = openTimeout.nanoseconds
+        result.orphanTimeout = orphanTimeout.nanoseconds
+        result.sendBuffer = min(max(sendBuffer, 1), 1 << 30)
+        result.receiveBuffer = min(max(receiveBuffer, 1), 1 << 30)
+        result.windowScaling = windowScaling
+        if !windowScaling { result.receiveBuffer = min(result.receiveBuffer, 65535) }
+        result.timestamps = timestamps
+        result.selectiveAcknowledgment = selectiveAcknowledgment
+        result.windowScale = Parameters.windowScale(for: result.receiveBuffer)
+        return result
+    }
+}
