@@ -56,8 +56,8 @@ extension ScriptedPeer {
             connect(options: options, sourceLocation: sourceLocation)
             let syn = expect(.syn, sourceLocation: sourceLocation)
             if rtt > .zero { host.advance(by: rtt) }
-            send([.syn, .ack])
             agree(stack: syn)
+            send([.syn, .ack])
             expect(.ack, seq: 1, ack: 1, sourceLocation: sourceLocation)
         }
         expectState(.established, sourceLocation: sourceLocation)

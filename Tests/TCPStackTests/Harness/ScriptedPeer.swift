@@ -81,6 +81,12 @@ final class ScriptedPeer {
     /// TSval of the moment.
     var timestamp: UInt32 { timestampBase &+ UInt32(truncatingIfNeeded: host.now.nanoseconds / 1_000_000) }
 
+    /// The payload of the stack's full segments without SACK blocks: Eff.snd.MSS of RFC 9293 §3.7.1.
+    var mss: Int {
+        let link = host.configuration.mtu - family.fixedHeaders
+        return min(offer.mss.map(Int.init) ?? family.defaultMSS, link) - (usesTimestamps ? 12 : 0)
+    }
+
     // MARK: To the stack
 
     /// Sends one segment. Without `seq` it is the next in order, and the peer's numbers move on; with it they stay.

@@ -77,7 +77,7 @@ struct HandshakeLossTests {
         peer.send([.syn, .ack])
         peer.expect(.ack)
         peer.write(10 * 1460)
-        peer.expect(.ack, seq: 1, length: 1460)
+        peer.expect(.ack, seq: 1, length: peer.mss)
         peer.expectNothing()
     }
 
