@@ -41,6 +41,11 @@ import TCPWire
     /// Whether there is memory to give back.
     package var canTrim: Bool { idleSlabs > 0 }
 
+    /// Whether a few blocks can be had.
+    package func hasRoom(_ budget: Budget) -> Bool {
+        idleBytes >= 4 * Self.blockSize || budget.remaining >= Self.slabBytes
+    }
+
     /// Takes a block; `none` when the budget has no room.
     package mutating func allocate(_ budget: inout Budget) -> UInt32 {
         while hint < free.count, free[hint] == 0 { hint &+= 1 }

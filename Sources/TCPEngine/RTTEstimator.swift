@@ -31,8 +31,7 @@ package struct RTTEstimator {
             smoothed == 0
             ? parameters.initialRTO
             : max(parameters.minimumRTO, smoothed &+ max(RTTEstimator.granularity, 4 &* variation))
-        let shifted = base &<< Int64(min(backoff, 16))
-        return min(max(shifted, base), max(parameters.maximumRTO, base))
+        return min(min(base, parameters.maximumRTO) &<< Int64(min(backoff, 16)), parameters.maximumRTO)
     }
 
     /// RFC 6298 §5.5.

@@ -21,11 +21,12 @@ public struct Stack: ~Copyable {
     var changesHead = 0
 
     // Intrusive lists through the connections' records.
-    var readyHead = UInt32.max
-    var readyTail = UInt32.max
-    var transmitHead = UInt32.max
-    var transmitTail = UInt32.max
+    var ready = ListEnds()
+    var transmitting = ListEnds()
     var acceptable: [ListenerID] = []
+
+    /// Connections whose writes found no memory.
+    var waitingForMemory: [ConnectionID] = []
 
     var control: ControlQueue
     var nextGeneration: UInt32 = 1
