@@ -84,7 +84,8 @@ extension Stack {
 
     /// RFC 6191 §2: whether a SYN may open the connection anew out of TIME-WAIT.
     private func reopens(_ slot: UInt32, _ header: TCPHeader) -> Bool {
-        let isLater = header.sequence > tables.entries[slot].receive
+        // The last number seen is the FIN's, one before RCV.NXT.
+        let isLater = header.sequence >= tables.entries[slot].receive
         let hasTimestamps = configuration.timestamps && header.options.timestamps != nil
         guard tables.entries[slot].info.contains(.timestamps) else { return hasTimestamps || isLater }
         guard hasTimestamps, let timestamps = header.options.timestamps else { return isLater }
