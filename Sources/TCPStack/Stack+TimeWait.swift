@@ -64,6 +64,8 @@ extension Stack {
             }
             return
         }
+        // RFC 9293 §3.10.7.4, fifth: without ACK a segment in the window is dropped.
+        if !header.flags.contains(.ack), offset >= 0, offset < synWindow { return }
         let length = payload.byteCount &+ (header.flags.contains(.fin) ? 1 : 0)
         if header.flags.contains(.fin), header.sequence + length == next, !isOld(slot, header) {
             // The peer's FIN again: our last ACK was lost. It goes again, and 2 MSL start over.
