@@ -19,6 +19,8 @@ public actor Host {
     /// The packet that comes in, and the one that goes out.
     private let incoming = PacketBuffer()
     private let outgoing = PacketBuffer()
+    /// Where the payload of the packet that goes out lies, if not in `outgoing`.
+    private var fragments = PayloadFragments()
     /// A packet the device would not take yet; it lies in `outgoing`.
     private var held: TransmittedPacket?
     private var deviceMayHavePackets = true
@@ -187,6 +189,28 @@ public actor Host {
         }
     }
 
+    private func nextPacket(at now: Instant) -> TransmittedPacket? {
+        let memory = outgoing.octets
+        var span = memory.mutableBytes
+        guard device.gathers else { return stack.transmit(into: &span, at: now) }
+        return stack.transmit(headersInto: &span, payload: &fragments, at: now)
+    }
+
+    /// Hands the packet to the device; one that it would not take lies whole in `outgoing` afterwards.
+    private func write(_ packet: TransmittedPacket) throws(DeviceError) -> Bool {
+        let memory = outgoing.octets
+        if fragments.count == 0 { return try device.write(memory.bytes.extracting(0..<packet.length), packet) }
+        let headers = memory.bytes.extracting(0..<packet.headerLength)
+        if try device.write(headers: headers, payload: fragments, packet) { return true }
+        var offset = packet.headerLength
+        for index in 0..<fragments.count {
+            let fragment = fragments[index]
+            UnsafeMutableRawBufferPointer(rebasing: memory[offset...]).copyMemory(from: fragment)
+            offset += fragment.count
+        }
+        return false
+    }
+
     private func writeDevice() throws(DeviceError) -> Bool {
         let now = MonotonicClock.now()
         let memory = outgoing.octets
@@ -196,11 +220,10 @@ public actor Host {
             if let descriptor { loop.watchRoom(descriptor, false) }
         }
         for _ in 0..<64 {
-            var span = memory.mutableBytes
-            guard stack.wantsToTransmit, let packet = stack.transmit(into: &span, at: now) else {
+            guard stack.wantsToTransmit, let packet = nextPacket(at: now) else {
                 return deviceMayHavePackets || stack.hasEvents
             }
-            guard try device.write(span.bytes.extracting(0..<packet.length), packet) else {
+            guard try write(packet) else {
                 held = packet
                 if let descriptor { loop.watchRoom(descriptor, true) }
                 return false
