@@ -47,6 +47,9 @@ public struct Stack: ~Copyable {
         control = ControlQueue()
     }
 
+    // Embedded Swift destroys values of another module only through a deinit it can see, and the parts' are not public.
+    deinit {}
+
     /// Gives this host an address. Packets to others are dropped.
     public mutating func addAddress(_ prefix: AddressPrefix) {
         if let index = addresses.firstIndex(where: { $0.prefix.address == prefix.address }) {
