@@ -62,7 +62,8 @@ extension Connection {
     /// buffer, when the window it knows is less than half of what it could be.
     private mutating func offerWindow(_ context: borrowing Context) {
         guard isReceiving else { return }
-        let limit = context.parameters.receiveBuffer
+        // Without scaling no window above 65535 octets can be told.
+        let limit = min(context.parameters.receiveBuffer, 65535 &<< Int(receive.scale))
         let known = advertisedWindow
         let gain = limit &- receiveQueue.count &- known
         guard gain >= min(limit / 2, Int(linkSegmentSize)) else { return }

@@ -65,7 +65,7 @@ public struct ConnectionOptions: Sendable {
     public var keepAliveInterval: Duration = .seconds(75)
     /// Unanswered keep-alive probes before the connection counts as dead: at least 2 (RFC 9293 MUST-29).
     public var keepAliveProbes = 9
-    /// R2: how long data may stay unacknowledged (RFC 9293 MUST-21); `nil` is the configuration's. `.seconds(.max)` is never.
+    /// R2: how long data may stay unacknowledged (RFC 9293 MUST-21); `nil` is the configuration's. `.seconds(Int64.max)` is never.
     public var userTimeout: Duration?
     /// DSCP, 0...63 (RFC 9293 MUST-48).
     public var differentiatedServices: UInt8 = 0
