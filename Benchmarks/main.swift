@@ -3,7 +3,7 @@ import Glibc
 // `swift run -c release benchmarks [--quick] [--json] [--list] [NAME ...]`
 
 /// Every benchmark there is, in the order they run.
-let registry: [Benchmark] = stackBenchmarks
+let registry: [Benchmark] = stackBenchmarks + kernelBenchmarks
 
 func usage(_ problem: String) -> Never {
     complain("\(problem)\nusage: benchmarks [--quick] [--json] [--list] [NAME ...]")

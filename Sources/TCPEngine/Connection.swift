@@ -301,7 +301,7 @@ extension Connection {
     /// Eff.snd.MSS without options that only some segments carry (RFC 9293 §3.7.1): the timestamps are counted here.
     package var segmentSize: Int {
         // A peer that announces less than this would make segments of almost nothing but header.
-        let size = max(48, Int(min(peerSegmentSize, linkSegmentSize)))
+        let size = min(max(48, Int(peerSegmentSize)), Int(linkSegmentSize))
         return flags.contains(.timestamps) ? size &- 12 : size
     }
 

@@ -263,7 +263,10 @@ extension Connection {
         receive.acknowledged = receive.next
         acknowledgeAt = .distantFuture
         if receive.duplicates == 0 { flags.remove(.acknowledgeNow) }
-        if let reassembly, reassembly.isIdle { dropReassembly(&context) }
+        if let reassembly {
+            if segment.options.sackCount > 0 { reassembly.duplicate = nil }
+            if reassembly.isIdle { dropReassembly(&context) }
+        }
     }
 
     /// The window field. Its right edge moves in worthwhile steps (RFC 9293 MUST-39) and never to the left (SHLD-14).
