@@ -168,7 +168,9 @@ struct MemoryTests {
         #expect(memory.halfOpenCount == 0 && memory.timeWaitCount == 0)
         #expect(memory.buffers == 0, "an idle connection holds no buffer")
         #expect(memory.recovery == 0, "an idle connection holds no recovery state")
-        #expect(memory.total - empty <= 512 * Self.chunked(count), "\((memory.total - empty) / count) bytes each: \(memory)")
+        #expect(
+            memory.total - empty <= 512 * Self.chunked(count), "\((memory.total - empty) / count) bytes each: \(memory)"
+        )
     }
 
     @Test("A half-open connection costs at most 64 bytes, all tables included", arguments: [false, true], counts)
@@ -179,7 +181,8 @@ struct MemoryTests {
         let memory = crowd.stack.memory
         #expect(memory.halfOpenCount == count)
         #expect(memory.connectionCount == 0 && memory.buffers == 0)
-        #expect(memory.total - empty <= 64 * Self.chunked(count), "\((memory.total - empty) / count) bytes each: \(memory)")
+        #expect(
+            memory.total - empty <= 64 * Self.chunked(count), "\((memory.total - empty) / count) bytes each: \(memory)")
     }
 
     @Test("A connection in TIME-WAIT costs at most 64 bytes, all tables included", arguments: [false, true], counts)
@@ -190,7 +193,8 @@ struct MemoryTests {
         let memory = crowd.stack.memory
         #expect(memory.timeWaitCount == count)
         #expect(memory.connectionCount == 0 && memory.halfOpenCount == 0 && memory.buffers == 0)
-        #expect(memory.total - empty <= 64 * Self.chunked(count), "\((memory.total - empty) / count) bytes each: \(memory)")
+        #expect(
+            memory.total - empty <= 64 * Self.chunked(count), "\((memory.total - empty) / count) bytes each: \(memory)")
     }
 
     @Test("When 2 MSL have passed, the stack holds what an empty one holds", arguments: [false, true])
