@@ -160,7 +160,8 @@ public final class StreamApplication: SimulatedApplication {
             if written == 0 { connection.record(.write(toSend)) }
             written += count
         }
-        guard written == toSend else { return }
+        // CLOSE in SYN-SENT would give the attempt up (RFC 9293 §3.10.4).
+        guard written == toSend, isOpened else { return }
         switch closing {
         case .afterWriting: close()
         case .afterDelivery(let delay): awaitDelivery(connection, delay)

@@ -6,7 +6,7 @@ public enum NumberText {
     public static func fixed(_ value: Double, digits: Int) -> String {
         var scale = 1.0
         for _ in 0..<digits { scale *= 10 }
-        let scaled = (value.magnitude * scale).rounded()
+        let scaled = value.magnitude * scale + 0.5
         guard scaled.isFinite, scaled < 9e18 else { return "\(value)" }
         let whole = UInt64(scaled)
         let unit = UInt64(scale)

@@ -43,6 +43,8 @@ extension SegmentWords {
             Phrase(
                 "\(Sender) asks for a new connection between the same addresses and ports as the one before. Its first number, \(sequence), is a new one, so the octets of the two cannot be mistaken for each other.",
                 "\(sender.chinese)用与上一个连接相同的地址和端口请求建立新连接。它的初始序号 \(sequence) 是新的，因此新旧两个连接的字节不会混淆。")
+        case .synRepeated where !isFirstOfItsKind:
+            Phrase("Still no answer after \(elapsed): the same SYN again.", "又等了 \(elapsed)，仍无回音：再发同一个 SYN。")
         case .synRepeated:
             Phrase(
                 "No answer has come for \(elapsed), so \(sender.english) sends the same SYN again: same ports, same number \(sequence). This is still the one attempt, not a second connection.",
