@@ -117,8 +117,9 @@ extension Ladder {
     }
 
     mutating func draw(_ action: TracedAction, after reading: Int? = nil) {
-        guard let sentence = reading.map({ narrator.sentence(end: action, reading: $0) })
-            ?? narrator.sentence(action: action)
+        guard
+            let sentence = reading.map({ narrator.sentence(end: action, reading: $0) })
+                ?? narrator.sentence(action: action)
         else { return }
         output.append("")
         timed(action.time, sentence[style.language], nil)

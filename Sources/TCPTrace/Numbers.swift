@@ -52,7 +52,8 @@ public enum NumberText {
 
     /// Octets with a binary unit when they are whole in it: `64 KiB`, `300 octets` as a bare number otherwise.
     public static func bytes(_ count: Int) -> String {
-        for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] where count >= 1 << shift && count % (1 << shift) == 0 {
+        for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        where count >= 1 << shift && count % (1 << shift) == 0 {
             return "\(count >> shift) \(unit)"
         }
         return grouped(count)

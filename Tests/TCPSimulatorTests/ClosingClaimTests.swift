@@ -14,7 +14,8 @@ struct ClosingClaimTests {
     }
     var third: TracedSegment { trace.segments(from: "server", [.fin, .ack])[0] }
     var fourth: TracedSegment {
-        trace.segments(from: "client", .ack).first { $0.header.acknowledgment == third.sequenceEnd } ?? trace.segments[0]
+        trace.segments(from: "client", .ack).first { $0.header.acknowledgment == third.sequenceEnd }
+            ?? trace.segments[0]
     }
 
     @Test("Claim 21: the closer's segment carries FIN and ACK: \"I have no more to send\", not a request")
@@ -83,7 +84,8 @@ struct ClosingClaimTests {
         #expect(outcome.trace.passes("client", through: .closeWait, .lastAck, .closed))
     }
 
-    @Test("Claim 27: on the FIN's arrival the other end leaves ESTABLISHED for CLOSE-WAIT, and its program reads the end")
+    @Test(
+        "Claim 27: on the FIN's arrival the other end leaves ESTABLISHED for CLOSE-WAIT, and its program reads the end")
     func closeWait() throws {
         #expect(trace.passes("server", through: .established, .closeWait))
         #expect(trace.time("server", reaches: .closeWait) == fin.arrival)
@@ -231,7 +233,8 @@ struct ClosingClaimTests {
     @Test("Claim 44: TIME-WAIT lasts 2 MSL, starts anew with a repeated FIN, and keeps old segments away")
     func twoMSL() {
         for name in [
-            "lost-last-ack", "time-wait", "time-wait-old-data", "time-wait-reuse", "time-wait-old-syn", "time-wait-none",
+            "lost-last-ack", "time-wait", "time-wait-old-data", "time-wait-reuse", "time-wait-old-syn",
+            "time-wait-none",
         ] { #expect(play(name).holds, "\(name)") }
     }
 

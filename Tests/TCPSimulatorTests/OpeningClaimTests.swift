@@ -17,7 +17,9 @@ struct OpeningClaimTests {
         #expect(syn.from == "client" && syn.header.flags == .syn && syn.length == 0)
     }
 
-    @Test("Claim 2: its number is the ISS, from a clock and a keyed hash, never 1; both the raw and the relative are shown")
+    @Test(
+        "Claim 2: its number is the ISS, from a clock and a keyed hash, never 1; both the raw and the relative are shown"
+    )
     func initialNumber() {
         let others = (UInt64(2)...9).map { play("connect", seed: $0).trace.segments[0].header.sequence.rawValue }
         #expect(Set(others).count == 8, "another secret gives another ISS")
@@ -47,8 +49,9 @@ struct OpeningClaimTests {
         let listener = trace.stateChanges.filter { $0.end == "server" && $0.remote.port == 0 }
         #expect(listener.map(\.to) == [.listen])
         #expect(trace.states(of: "server").first == .synReceived)
-        #expect(Ladder(trace).lines().joined(separator: " ").contains("The listener itself stays in LISTEN")
-            || Ladder(trace).lines().contains { $0.contains("The listener itself stays in") })
+        #expect(
+            Ladder(trace).lines().joined(separator: " ").contains("The listener itself stays in LISTEN")
+                || Ladder(trace).lines().contains { $0.contains("The listener itself stays in") })
     }
 
     @Test("Claim 5: the reply carries SYN and ACK; the program's accept returns only later")
@@ -154,7 +157,9 @@ struct OpeningClaimTests {
         #expect(play("stale-syn-first").trace.states(of: "client").last == .established)
     }
 
-    @Test("Claim 16: the network loses, delays, repeats and reorders, each packet by itself, and the same seed does the same")
+    @Test(
+        "Claim 16: the network loses, delays, repeats and reorders, each packet by itself, and the same seed does the same"
+    )
     func network() throws {
         func run(_ seed: UInt64) throws -> [String] {
             let pair = Pair(seed: seed)
