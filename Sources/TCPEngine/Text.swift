@@ -92,6 +92,10 @@ extension Connection {
             reassembly.note(position)
         } else if text.byteCount > 0 {
             guard reassembly.ranges.count < Reassembly.limit || known != nil else { return }
+            // RFC 2883 §4.2: of a segment held in part the first such part is reported.
+            if let known, known.end > position {
+                reassembly.duplicate = SACKBlock(start: position, end: known.end)
+            }
             // Where a range begins inside this segment the octets that came first stay as well: only gaps are written.
             end = position + placeGaps(text, at: position, offset: offset, reassembly, &context)
             reassembly.ranges.insert(SACKBlock(start: position, end: end), limit: Reassembly.limit)

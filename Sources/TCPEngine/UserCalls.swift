@@ -16,7 +16,12 @@ extension Connection {
         if count > 0 {
             stored = sendQueue.append(bytes.extracting(0..<count), &context.pool, &context.budget)
         }
-        if stored < bytes.byteCount { flags.insert(.wantsRoom) }
+        if stored < count {
+            // No acknowledgment of this connection may ever make room for it: memory that others give back does.
+            flags.insert(.wantsMemory)
+        } else if stored < bytes.byteCount {
+            flags.insert(.wantsRoom)
+        }
         return stored
     }
 
@@ -51,6 +56,16 @@ extension Connection {
         if known < Int(linkSegmentSize) || gain >= limit / 4 || known < limit / 2 && gain >= 2 &* Int(linkSegmentSize) {
             flags.insert(.acknowledgeNow)
         }
+    }
+
+    /// Whether a write was cut short by the budget rather than by the connection's own limit.
+    package var wantsMemory: Bool { flags.contains(.wantsMemory) }
+
+    /// There is memory again.
+    package mutating func memoryReturned() {
+        guard flags.contains(.wantsMemory) else { return }
+        flags.remove(.wantsMemory)
+        changes.insert(.writable)
     }
 
     /// Octets of urgent data ahead of the next read.

@@ -171,7 +171,9 @@ extension Stack {
     ) throws(ConnectionError) -> Int {
         context.now = max(context.now, now)
         guard let slot = slot(id) else { throw .notOpen }
+        let waited = tables.connections[slot].connection.wantsMemory
         let count = try tables.connections[slot].connection.write(bytes, &context)
+        if !waited, tables.connections[slot].connection.wantsMemory { waitingForMemory.append(id) }
         settle(slot)
         return count
     }

@@ -4,7 +4,7 @@ public import TCPWire
 // The link has room: the next packet.
 extension Stack {
     /// Whether `transmit` is worth a call.
-    public var wantsToTransmit: Bool { !control.isEmpty || transmitHead != .max }
+    public var wantsToTransmit: Bool { !control.isEmpty || !transmitting.isEmpty }
 
     /// Writes the next packet into `buffer`, which must hold an MTU, or 64 KiB with `superSegments`; `nil` when there is
     /// nothing to send now. Call it when the link has room only: what it returns counts as sent.

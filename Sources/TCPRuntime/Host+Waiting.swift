@@ -1,0 +1,161 @@
+internal import TCPEngine
+internal import TCPStack
+internal import TCPWire
+
+/// A task that waits for something of a connection or listener. Resumed with `false` it was cancelled.
+struct Waiter {
+    var ticket: UInt64
+    var continuation: UnsafeContinuation<Bool, Never>
+
+    func wake() { continuation.resume(returning: true) }
+}
+
+/// What a task may wait for at a connection.
+enum WaitKind {
+    case open
+    case read
+    case write
+    case end
+}
+
+/// Who waits at one connection. Kept by slot; a slot whose connection is gone has no `id`.
+struct FlowRecord {
+    var id: ConnectionID?
+    var hasEnded = false
+    private var open: Waiter?
+    private var read: Waiter?
+    private var write: Waiter?
+    private var end: Waiter?
+
+    init(id: ConnectionID? = nil) { self.id = id }
+
+    subscript(kind: WaitKind) -> Waiter? {
+        get {
+            switch kind {
+            case .open: open
+            case .read: read
+            case .write: write
+            case .end: end
+            }
+        }
+        set {
+            switch kind {
+            case .open: open = newValue
+            case .read: read = newValue
+            case .write: write = newValue
+            case .end: end = newValue
+            }
+        }
+    }
+
+    mutating func wake(_ kind: WaitKind) {
+        guard let waiter = self[kind] else { return }
+        self[kind] = nil
+        waiter.wake()
+    }
+
+    /// The connection is over, for whatever reason: nobody waits any longer.
+    mutating func endAll() {
+        hasEnded = true
+        wake(.open)
+        wake(.read)
+        wake(.write)
+        wake(.end)
+    }
+}
+
+/// Who waits at one listener, in the order they came.
+struct ListenerRecord {
+    var waiters: [Waiter] = []
+
+    mutating func wakeAll() {
+        for waiter in waiters { waiter.wake() }
+        waiters.removeAll(keepingCapacity: true)
+    }
+}
+
+extension Host {
+    /// Starts to keep a record of a connection.
+    func adopt(_ id: ConnectionID) {
+        let slot = Int(id.slot)
+        while flows.count <= slot { flows.append(FlowRecord()) }
+        flows[slot].endAll()
+        flows[slot] = FlowRecord(id: id)
+    }
+
+    /// Ends the record; whoever still waits is woken and finds the handle invalid.
+    func forget(_ id: ConnectionID) {
+        guard isKnown(id) else { return }
+        flows[Int(id.slot)].endAll()
+        flows[Int(id.slot)] = FlowRecord()
+    }
+
+    func isKnown(_ id: ConnectionID) -> Bool {
+        flows.indices.contains(Int(id.slot)) && flows[Int(id.slot)].id == id
+    }
+
+    func wake(_ id: ConnectionID, _ readiness: Readiness) {
+        guard isKnown(id) else { return }
+        let slot = Int(id.slot)
+        if readiness.contains(.ended) {
+            flows[slot].endAll()
+            return
+        }
+        if readiness.contains(.opened) { flows[slot].wake(.open) }
+        if !readiness.isDisjoint(with: [.readable, .endOfStream]) { flows[slot].wake(.read) }
+        if readiness.contains(.writable) { flows[slot].wake(.write) }
+    }
+
+    /// Waits for one kind of readiness; may return early, so callers look again.
+    func wait(for kind: WaitKind, at id: ConnectionID) async throws(CancellationError) {
+        lastTicket += 1
+        let ticket = lastTicket
+        let isReady = await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                let slot = Int(id.slot)
+                if Task.isCancelled {
+                    continuation.resume(returning: false)
+                } else if !isKnown(id) || flows[slot].hasEnded {
+                    continuation.resume(returning: true)
+                } else {
+                    precondition(flows[slot][kind] == nil, "one task reads and one writes a connection at a time")
+                    flows[slot][kind] = Waiter(ticket: ticket, continuation: continuation)
+                }
+            }
+        } onCancel: {
+            loop.onLoop { _ in self.assumeIsolated { $0.cancel(kind, at: id, ticket: ticket) } }
+        }
+        if !isReady { throw CancellationError() }
+    }
+
+    private func cancel(_ kind: WaitKind, at id: ConnectionID, ticket: UInt64) {
+        guard isKnown(id), let waiter = flows[Int(id.slot)][kind], waiter.ticket == ticket else { return }
+        flows[Int(id.slot)][kind] = nil
+        waiter.continuation.resume(returning: false)
+    }
+
+    /// Waits until a listener may have a connection to give, or has ended.
+    func wait(at id: ListenerID) async throws(CancellationError) {
+        lastTicket += 1
+        let ticket = lastTicket
+        let isReady = await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                if Task.isCancelled {
+                    continuation.resume(returning: false)
+                } else if listeners[id] == nil {
+                    continuation.resume(returning: true)
+                } else {
+                    listeners[id]?.waiters.append(Waiter(ticket: ticket, continuation: continuation))
+                }
+            }
+        } onCancel: {
+            loop.onLoop { _ in self.assumeIsolated { $0.cancel(at: id, ticket: ticket) } }
+        }
+        if !isReady { throw CancellationError() }
+    }
+
+    private func cancel(at id: ListenerID, ticket: UInt64) {
+        guard let index = listeners[id]?.waiters.firstIndex(where: { $0.ticket == ticket }) else { return }
+        listeners[id]?.waiters.remove(at: index).continuation.resume(returning: false)
+    }
+}

@@ -1,0 +1,236 @@
+public import TCPStack
+public import TCPWire
+
+/// A TCP/IP host that runs: a stack, the device it is joined to, and the loop that drives both.
+///
+/// A host is an actor whose executor is its loop. Tasks that run on the loop (`Task(executorPreference: loop)`) call it
+/// without a change of thread; tasks elsewhere may call it as well and pay for the crossing.
+///
+/// The loop keeps a host alive until `shutdown()`.
+public actor Host {
+    /// The loop this host belongs to.
+    public nonisolated let loop: EventLoop
+    /// See `Actor`.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    var stack: Stack
+    let device: any PacketDevice
+    let descriptor: CInt?
+    /// The packet that comes in, and the one that goes out.
+    private let incoming = PacketBuffer()
+    private let outgoing = PacketBuffer()
+    /// A packet the device would not take yet; it lies in `outgoing`.
+    private var held: TransmittedPacket?
+    private var deviceMayHavePackets = true
+    private var burst = 1
+    /// By slot of the connection.
+    var flows: [FlowRecord] = []
+    var listeners: [ListenerID: ListenerRecord] = [:]
+    var lastTicket: UInt64 = 0
+    private var closeWaiters: [UnsafeContinuation<Void, Never>] = []
+    /// Whether the host still runs.
+    public private(set) var isRunning = true
+    /// Why the device was lost, if it was.
+    public private(set) var failure: DeviceError?
+
+    /// Joins a new stack to `device` and starts it on `loop`.
+    ///
+    /// - Parameters:
+    ///   - device: the link; the host closes it in the end. Its MTU and offload override the configuration's.
+    ///   - addresses: the stack's own addresses with their prefixes.
+    ///   - configuration: everything else about the stack.
+    ///   - loop: what drives it.
+    ///   - secret: where unpredictable numbers come from; by default the system's random source.
+    public init(
+        device: sending any PacketDevice, addresses: [AddressPrefix], configuration: Configuration = Configuration(),
+        loop: EventLoop, secret: StackSecret = .random()
+    ) {
+        var configuration = configuration
+        configuration.mtu = device.mtu
+        configuration.superSegments = device.offload.superSegments
+        configuration.checksumOffload = device.offload.checksums
+        self.loop = loop
+        self.device = device
+        descriptor = device.descriptor
+        stack = Stack(configuration: configuration, secret: secret, at: MonotonicClock.now())
+        for address in addresses { stack.addAddress(address) }
+        if descriptor == nil { device.attach { [weak loop] in loop?.wake() } }
+        loop.onLoop { $0.add(self, descriptor: self.descriptor) }
+    }
+
+    // MARK: The stack
+
+    /// Adds an address to the stack.
+    public func addAddress(_ prefix: AddressPrefix) { stack.addAddress(prefix) }
+
+    /// Takes an address from the stack.
+    public func removeAddress(_ address: IPAddress) { stack.removeAddress(address) }
+
+    /// What the stack holds, in bytes by kind.
+    public var memory: MemoryReport { stack.memory }
+
+    /// What the stack has counted since it was made.
+    public var counters: Counters { stack.counters }
+
+    /// Every connection, half-open entry and TIME-WAIT entry, in no order.
+    public func allFlows() -> [FlowStatus] { stack.flows() }
+
+    /// The next change of a connection's state, if the configuration asked for them to be recorded.
+    public func nextStateChange() -> StateChange? { stack.nextStateChange() }
+
+    // MARK: The end
+
+    /// Resets every connection, closes every listener, sends what that takes as far as the device has room at once, and
+    /// closes the device. Whoever waits for the host is woken.
+    public func shutdown() {
+        guard isRunning else { return }
+        let now = MonotonicClock.now()
+        for id in listeners.keys {
+            while let waiting = stack.accept(id) { stack.abort(waiting, at: now) }
+            stack.stopListening(id, at: now)
+        }
+        for slot in flows.indices {
+            if let id = flows[slot].id { stack.abort(id, at: now) }
+        }
+        for _ in 0..<65_536 where transmitTurnOnLoop() == false { break }
+        end()
+    }
+
+    /// Waits until the host has ended.
+    ///
+    /// - Throws: `DeviceError` if its device was lost.
+    public func waitUntilEnded() async throws {
+        if isRunning { await withUnsafeContinuation { closeWaiters.append($0) } }
+        if let failure { throw failure }
+    }
+
+    private func fail(_ error: DeviceError) {
+        failure = error
+        end()
+    }
+
+    private func end() {
+        guard isRunning else { return }
+        isRunning = false
+        held = nil
+        loop.remove(self, descriptor: descriptor)
+        device.close()
+        for slot in flows.indices { flows[slot].endAll() }
+        for id in Array(listeners.keys) {
+            var record = listeners.removeValue(forKey: id)
+            record?.wakeAll()
+        }
+        for waiter in closeWaiters { waiter.resume() }
+        closeWaiters = []
+    }
+
+    // MARK: The turn of the loop
+
+    fileprivate func receiveTurnOnLoop() {
+        guard isRunning else { return }
+        do {
+            try readDevice()
+        } catch {
+            fail(error)
+            return
+        }
+        if let deadline = stack.nextDeadline {
+            let now = MonotonicClock.now()
+            if deadline <= now { stack.advance(to: now) }
+        }
+        deliverEvents()
+    }
+
+    /// Reads a burst. The first of a quiet time is one packet, so that its answer leaves before the next is asked for;
+    /// bursts double while there is more.
+    private func readDevice() throws(DeviceError) {
+        guard deviceMayHavePackets else { return }
+        let memory = incoming.octets
+        var budget = 512 << 10
+        var count = 0
+        while count < burst, budget > 0 {
+            var span = memory.mutableBytes
+            guard let packet = try device.read(into: &span) else {
+                deviceMayHavePackets = false
+                burst = 1
+                return
+            }
+            stack.receive(span.bytes.extracting(0..<packet.length), metadata: packet.metadata, at: MonotonicClock.now())
+            budget -= packet.length
+            count += 1
+        }
+        burst = min(burst * 2, 64)
+    }
+
+    private func deliverEvents() {
+        while let event = stack.nextEvent() {
+            switch event {
+            case .acceptable(let id): listeners[id]?.wakeAll()
+            case .connection(let id, let readiness): wake(id, readiness)
+            }
+        }
+    }
+
+    @discardableResult
+    fileprivate func transmitTurnOnLoop() -> Bool {
+        guard isRunning else { return false }
+        do {
+            return try writeDevice()
+        } catch {
+            fail(error)
+            return false
+        }
+    }
+
+    private func writeDevice() throws(DeviceError) -> Bool {
+        let now = MonotonicClock.now()
+        let memory = outgoing.octets
+        if let packet = held {
+            guard try device.write(memory.bytes.extracting(0..<packet.length), packet) else { return false }
+            held = nil
+            if let descriptor { loop.watchRoom(descriptor, false) }
+        }
+        for _ in 0..<64 {
+            guard stack.wantsToTransmit else { return deviceMayHavePackets }
+            var span = memory.mutableBytes
+            guard let packet = stack.transmit(into: &span, at: now) else { return deviceMayHavePackets }
+            guard try device.write(span.bytes.extracting(0..<packet.length), packet) else {
+                held = packet
+                if let descriptor { loop.watchRoom(descriptor, true) }
+                return false
+            }
+        }
+        return true
+    }
+
+    fileprivate func descriptorReadyOnLoop(readable: Bool) {
+        if readable { deviceMayHavePackets = true }
+    }
+
+    fileprivate func deadlineOnLoop() -> Instant? { isRunning ? stack.nextDeadline : nil }
+}
+
+extension Host: LoopClient {
+    nonisolated func descriptorReady(readable: Bool, writable: Bool) {
+        assumeIsolated { $0.descriptorReadyOnLoop(readable: readable) }
+    }
+
+    nonisolated func receiveTurn() { assumeIsolated { $0.receiveTurnOnLoop() } }
+
+    nonisolated func transmitTurn() -> Bool { assumeIsolated { $0.transmitTurnOnLoop() } }
+
+    nonisolated func nextDeadline() -> Instant? { assumeIsolated { $0.deadlineOnLoop() } }
+
+    nonisolated func poked() {
+        assumeIsolated { host in
+            if host.descriptor == nil { host.descriptorReadyOnLoop(readable: true) }
+        }
+    }
+}
+
+extension StackSecret {
+    /// A secret from the system's random source.
+    public static func random() -> StackSecret {
+        StackSecret(.random(in: .min ... .max), .random(in: .min ... .max))
+    }
+}

@@ -1,0 +1,87 @@
+public import TCPStack
+internal import TCPWire
+
+/// Which way a packet went, as the host sees it.
+public enum PacketDirection: Sendable {
+    /// To this host.
+    case received
+    /// From this host.
+    case sent
+}
+
+/// A device that shows every packet to an observer on its way: for capture files and traces.
+///
+/// The observer sees each packet once, when it crosses: one that the link had no room for is shown when it is taken.
+public final class ObservedDevice: PacketDevice {
+    private let device: any PacketDevice
+    private let observer: @Sendable (RawSpan, PacketDirection) -> Void
+    private let finished = PacketBuffer()
+
+    /// Puts an observer before a device.
+    ///
+    /// - Parameters:
+    ///   - device: the link.
+    ///   - observer: is given each packet with the checksum it has, or will have when the link has finished it.
+    public init(
+        _ device: sending any PacketDevice, observer: @escaping @Sendable (RawSpan, PacketDirection) -> Void
+    ) {
+        self.device = device
+        self.observer = observer
+    }
+
+    /// The link's.
+    public var mtu: Int { device.mtu }
+    /// The link's.
+    public var offload: Offload { device.offload }
+    /// The link's.
+    public var descriptor: CInt? { device.descriptor }
+    /// The link's business.
+    public func attach(wake: @escaping @Sendable () -> Void) { device.attach(wake: wake) }
+    /// Closes the link.
+    public func close() { device.close() }
+
+    /// See `PacketDevice`.
+    public func read(into buffer: inout MutableRawSpan) throws(DeviceError) -> ReceivedPacket? {
+        guard let packet = try device.read(into: &buffer) else { return nil }
+        // Checksums that this machine's kernel left to the link are partial too.
+        show(buffer.bytes.extracting(0..<packet.length), .received, finish: packet.metadata.isChecksumTrusted)
+        return packet
+    }
+
+    /// See `PacketDevice`.
+    public func write(_ packet: RawSpan, _ shape: TransmittedPacket) throws(DeviceError) -> Bool {
+        guard try device.write(packet, shape) else { return false }
+        show(packet, .sent, finish: shape.isChecksumPartial)
+        return true
+    }
+
+    private func show(_ packet: RawSpan, _ direction: PacketDirection, finish: Bool) {
+        guard finish, let header = ObservedDevice.tcpHeader(of: packet) else {
+            observer(packet, direction)
+            return
+        }
+        completeCopy(of: packet, header)
+        let copy = UnsafeRawBufferPointer(finished.octets)
+        observer(copy.bytes.extracting(0..<header.totalLength), direction)
+    }
+
+    /// The IP header of a packet with a whole TCP segment in it.
+    private static func tcpHeader(of packet: RawSpan) -> IPHeader? {
+        guard let header = try? IPHeader(parsing: packet) else { return nil }
+        let isWhole = header.totalLength - header.headerLength >= 20 && header.totalLength <= packetBufferSize
+        return header.protocolNumber == IPProtocol.tcp && !header.isFragment && isWhole ? header : nil
+    }
+
+    /// Copies a packet and gives the copy the checksum that the link will give the packet.
+    private func completeCopy(of packet: RawSpan, _ header: IPHeader) {
+        let copy = finished.octets
+        let segment = header.headerLength..<header.totalLength
+        packet.withUnsafeBytes { copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<header.totalLength])) }
+        copy.storeBytes(of: 0, toByteOffset: segment.lowerBound + 16, as: UInt16.self)
+        var checksum = Checksum()
+        checksum.addPseudoHeader(
+            source: header.source, destination: header.destination, protocol: IPProtocol.tcp, length: segment.count)
+        checksum.add(copy.bytes.extracting(segment))
+        copy.storeBytes(of: checksum.value.bigEndian, toByteOffset: segment.lowerBound + 16, as: UInt16.self)
+    }
+}

@@ -1,0 +1,84 @@
+public import TCPStack
+
+/// What a link can take off the stack's hands.
+public struct Offload: Sendable, Hashable {
+    /// Super-segments of up to 64 KiB cross in one call, both ways (`TransmittedPacket.segmentSize`).
+    public var superSegments: Bool
+    /// The link finishes and vouches for TCP checksums.
+    public var checksums: Bool
+
+    /// Names what a link can do.
+    public init(superSegments: Bool, checksums: Bool) {
+        self.superSegments = superSegments
+        self.checksums = checksums
+    }
+
+    /// A plain link: one segment a packet, every checksum made and checked by the stack.
+    public static let none = Offload(superSegments: false, checksums: false)
+    /// A link that does all there is.
+    public static let full = Offload(superSegments: true, checksums: true)
+}
+
+/// A packet that a device has put into a buffer.
+public struct ReceivedPacket: Sendable {
+    /// Octets of the packet, from the start of the buffer.
+    public var length: Int
+    /// What the device says of it.
+    public var metadata: PacketMetadata
+
+    /// Describes a packet.
+    public init(length: Int, metadata: PacketMetadata = PacketMetadata()) {
+        self.length = length
+        self.metadata = metadata
+    }
+}
+
+/// A link that carries IP packets, without link-layer headers: a TUN interface, a packet flow of the system, a file, memory.
+///
+/// A device never blocks and never drops because it is full: it says "not now", and the host waits. It is used by one
+/// thread at a time, the one that runs the host's loop.
+public protocol PacketDevice: AnyObject {
+    /// The link's MTU in octets.
+    var mtu: Int { get }
+
+    /// What the link can do.
+    var offload: Offload { get }
+
+    /// A descriptor that polls readable when a packet waits and writable when there is room; `nil` for a device that has
+    /// none and calls what `attach` gave it instead.
+    var descriptor: CInt? { get }
+
+    /// Tells a device without a descriptor what to call, from any thread, when a packet arrived or room came.
+    func attach(wake: @escaping @Sendable () -> Void)
+
+    /// Moves the next packet that arrived into `buffer`, which holds the MTU, and 65,575 octets if the link carries
+    /// super-segments.
+    ///
+    /// - Returns: the packet's length and metadata, or `nil` when none waits now.
+    /// - Throws: `DeviceError` when the link is gone for good.
+    func read(into buffer: inout MutableRawSpan) throws(DeviceError) -> ReceivedPacket?
+
+    /// Takes a packet to send.
+    ///
+    /// - Returns: whether it was taken; `false` is "not now", and the host offers the same packet again.
+    /// - Throws: `DeviceError` when the link is gone for good.
+    func write(_ packet: RawSpan, _ shape: TransmittedPacket) throws(DeviceError) -> Bool
+
+    /// Lets go of the link. Nothing is called afterwards.
+    func close()
+}
+
+extension PacketDevice {
+    /// For devices with a descriptor: nothing to remember.
+    public func attach(wake: @escaping @Sendable () -> Void) {}
+}
+
+/// The buffer a host hands its device: the largest IP packet with a little to spare.
+let packetBufferSize = 65_600
+
+/// Memory for one packet, that stays where it is.
+final class PacketBuffer {
+    let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: packetBufferSize, alignment: 64)
+
+    deinit { octets.deallocate() }
+}

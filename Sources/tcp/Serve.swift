@@ -1,0 +1,183 @@
+import ArgumentParser
+import CLinux
+import Glibc
+import TCPEngine
+import TCPRuntime
+import TCPStack
+import TCPWire
+
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve HTTP and small services on our TCP, for the kernel's programs to talk to.",
+        discussion: """
+            Our stack lives behind a TUN interface. --address is ours; the kernel gets an address of its own at the other \
+            end, by --peer or else the next host address of the prefix. Programs on this machine then reach us through it:
+
+              tcp serve --tun tcp0 --address 10.9.0.2/24 --http .
+              curl http://10.9.0.2/
+
+            An interface that does not exist is made, configured, and removed in the end: this needs root or \
+            CAP_NET_ADMIN. One that exists ('ip tuntap add mode tun name tcp0 user NAME') is used as it is: give it \
+            its addresses and bring it up yourself. Ctrl-C ends everything; SIGUSR1 prints every connection and what \
+            the stack holds.
+            """)
+
+    @OptionGroup(title: "Interface") var link: LinkOptions
+
+    @Option(help: ArgumentHelp("Serve the files of this directory by HTTP on port 80.", valueName: "directory"))
+    var http: String?
+    @Option(help: "Send back what comes (RFC 862) on this port.")
+    var echo: UInt16?
+    @Option(help: "Throw away what comes (RFC 863) on this port.")
+    var discard: UInt16?
+    @Option(help: "Send characters without end (RFC 864) on this port.")
+    var chargen: UInt16?
+    @Flag(help: "Print one JSON object a line on standard output: 'serving', 'request', 'end'.")
+    var json = false
+
+    func validate() throws {
+        let ports = [http == nil ? nil : 80, echo, discard, chargen].compactMap { $0 }
+        guard !ports.isEmpty else {
+            throw ValidationError(
+                "There is nothing to serve: give --http DIRECTORY, --echo, --discard or --chargen PORT.")
+        }
+        guard !ports.contains(0) else { throw ValidationError("Port 0 cannot be served: use 1 to 65535.") }
+        guard Set(ports).count == ports.count else {
+            throw ValidationError("Two services share a port: give each its own (HTTP has 80).")
+        }
+    }
+
+    func run() throws {
+        try reportingFailure {
+            let services = try makeServices()
+            signal(SIGPIPE, SIG_IGN)
+            let signals = try SignalWatch([SIGINT, SIGTERM, SIGUSR1])
+            let loop = try EventLoop()
+            let open = try link.open(on: loop)
+            let host = open.host
+            let device = open.device
+            let links = try link.links()
+            try loop.run {
+                // Every port is open before anything is said.
+                var listeners: [(any Service, TCPListener)] = []
+                for service in services {
+                    listeners.append((service, try await host.listen(on: service.port, options: service.options)))
+                }
+                announce(device, links, services)
+                try await serve(listeners, on: host, until: signals)
+                await farewell(host)
+            }
+            open.capture?.flush()
+        }
+    }
+
+    private func makeServices() throws -> [any Service] {
+        var services: [any Service] = []
+        if let http {
+            let printsJSON = json
+            services.append(
+                HTTPServer(root: try FileRoot(path: http)) { request in
+                    if printsJSON { output(request.json) }
+                })
+        }
+        if let echo { services.append(Echo(port: echo)) }
+        if let discard { services.append(Discard(port: discard)) }
+        if let chargen { services.append(CharacterGenerator(port: chargen)) }
+        return services
+    }
+
+    /// Serves until a signal comes or the interface is lost.
+    private func serve(
+        _ listeners: [(any Service, TCPListener)], on host: Host, until signals: SignalWatch
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                while try await signals.next(on: host.loop) == SIGUSR1 { await report(host) }
+            }
+            group.addTask { try await host.waitUntilEnded() }
+            for (service, listener) in listeners { group.addTask { try await service.run(listener) } }
+            let first = await group.nextResult()
+            await host.shutdown()
+            group.cancelAll()
+            if let failure = await host.failure { throw failure }
+            if case .failure(let error) = first { throw error }
+            // The others end because their host has ended.
+            while await group.nextResult() != nil {}
+        }
+    }
+
+    private func announce(_ device: LinkDescription, _ links: [Interface.Link], _ services: [any Service]) {
+        if json {
+            let addresses = links.map { tcp.json($0.stack.description) }.joined(separator: ",")
+            let names = services.map { "{\"name\":\(tcp.json($0.name)),\"port\":\($0.port)}" }.joined(separator: ",")
+            output(
+                "{\"event\":\"serving\",\"tun\":\(tcp.json(device.name)),\"addresses\":[\(addresses)],"
+                    + "\"mtu\":\(device.mtu),\"offload\":\(device.hasOffload),\"services\":[\(names)]}")
+        }
+        let origin = device.wasThere ? "was there and stays as it is" : "made for this"
+        complain("\(device.name): \(origin), MTU \(device.mtu), offload \(device.hasOffload ? "on" : "off")")
+        if device.wasThere, !device.isUp {
+            complain("  It is down: bring it up with 'ip link set \(device.name) up'.")
+        }
+        if link.offload == .on, !device.hasOffload {
+            complain("  The kernel has no offload for it: every packet is one segment.")
+        }
+        for link in links {
+            let kernel = device.wasThere ? "the kernel's is yours to set" : "the kernel is \(link.kernel)"
+            complain("  we are \(link.stack), \(kernel)")
+        }
+        for service in services {
+            for link in links { complain("  \(service.name): \(service.invitation(to: link.stack.address))") }
+        }
+        complain("Ready. Ctrl-C ends it.")
+    }
+
+    /// What SIGUSR1 asks for.
+    private func report(_ host: Host) async {
+        let flows = await host.allFlows()
+        let memory = await host.memory
+        if json {
+            let list = flows.map {
+                "{\"local\":\(tcp.json($0.local.description)),\"remote\":\(tcp.json($0.remote.description)),"
+                    + "\"state\":\(tcp.json($0.state.name))}"
+            }
+            output(
+                "{\"event\":\"status\",\"connections\":[\(list.joined(separator: ","))],\"memory\":\(memory.total),"
+                    + "\"buffers\":\(memory.buffers)}")
+        }
+        complain(
+            "\(flows.count) connections; the stack holds \(memory.total) bytes, \(memory.buffers) of them in buffers")
+        for flow in flows { complain("  \(flow.local) <- \(flow.remote) \(flow.state)") }
+    }
+
+    private func farewell(_ host: Host) async {
+        let counters = await host.counters
+        if json {
+            output(
+                "{\"event\":\"end\",\"segmentsReceived\":\(counters.segmentsReceived),\"segmentsSent\":\(counters.segmentsSent),"
+                    + "\"segmentsRetransmitted\":\(counters.segmentsRetransmitted)}")
+        }
+        complain(
+            "Ended: \(counters.segmentsReceived) segments received, \(counters.segmentsSent) sent, "
+                + "\(counters.segmentsRetransmitted) of them again.")
+    }
+}
+
+extension Service {
+    /// Connections of a peer that has vanished end by keep-alive.
+    var options: ConnectionOptions {
+        var options = ConnectionOptions()
+        options.keepAliveIdle = .seconds(120)
+        options.keepAliveInterval = .seconds(15)
+        options.keepAliveProbes = 4
+        return options
+    }
+
+    /// The command that uses the service.
+    func invitation(to address: IPAddress) -> String {
+        if port == 80 { return "curl http://\(address.isIPv4 ? "\(address)" : "[\(address)]")/" }
+        return name == "echo"
+            ? "nc -N \(address) \(port)"
+            : name == "discard" ? "nc -N \(address) \(port) < FILE" : "nc \(address) \(port)"
+    }
+}
