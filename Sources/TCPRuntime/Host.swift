@@ -28,7 +28,6 @@ public actor Host {
     /// By slot of the connection.
     var flows: [FlowRecord] = []
     var listeners: [ListenerID: ListenerRecord] = [:]
-    var lastTicket: UInt64 = 0
     private var closeWaiters: [UnsafeContinuation<Void, Never>] = []
     /// Whether the host still runs.
     public private(set) var isRunning = true
@@ -152,7 +151,7 @@ public actor Host {
     private func readDevice() throws(DeviceError) -> Bool {
         guard deviceMayHavePackets else { return false }
         let memory = incoming.octets
-        var budget = 512 << 10
+        var budget = 128 << 10
         var count = 0
         while count < burst, budget > 0 {
             var span = memory.mutableBytes
@@ -232,6 +231,11 @@ public actor Host {
         return true
     }
 
+    /// Sends what a call has just made ready: its octets are still in the nearest cache, and the peer waits.
+    func transmitNow() {
+        if isRunning, held == nil, stack.wantsToTransmit { transmitTurnOnLoop() }
+    }
+
     fileprivate func descriptorReadyOnLoop(readable: Bool) {
         if readable { deviceMayHavePackets = true }
     }
@@ -241,17 +245,17 @@ public actor Host {
 
 extension Host: LoopClient {
     nonisolated func descriptorReady(readable: Bool, writable: Bool) {
-        assumeIsolated { $0.descriptorReadyOnLoop(readable: readable) }
+        here { $0.descriptorReadyOnLoop(readable: readable) }
     }
 
-    nonisolated func receiveTurn() -> Bool { assumeIsolated { $0.receiveTurnOnLoop() } }
+    nonisolated func receiveTurn() -> Bool { here { $0.receiveTurnOnLoop() } }
 
-    nonisolated func transmitTurn() -> Bool { assumeIsolated { $0.transmitTurnOnLoop() } }
+    nonisolated func transmitTurn() -> Bool { here { $0.transmitTurnOnLoop() } }
 
-    nonisolated func nextDeadline() -> Instant? { assumeIsolated { $0.deadlineOnLoop() } }
+    nonisolated func nextDeadline() -> Instant? { here { $0.deadlineOnLoop() } }
 
     nonisolated func poked() {
-        assumeIsolated { host in
+        here { host in
             if host.descriptor == nil { host.descriptorReadyOnLoop(readable: true) }
         }
     }
