@@ -55,7 +55,7 @@ extension Connection {
     }
 
     private mutating func retransmissionTimerExpired(_ context: inout Context) {
-        if state == .synSent || state == .synReceived {
+        if state == .synSent || state == .synReceived || flags.contains(.synUnanswered) {
             flags.insert(.retransmit)
         } else if send.window == 0 {
             flags.insert(.probe)
@@ -117,6 +117,8 @@ extension Connection {
 
     package var isReleased: Bool { flags.contains(.released) }
     package var usesTimestamps: Bool { flags.contains(.timestamps) }
+    /// What a reset of this connection echoes.
+    package var timestampEcho: UInt32? { flags.contains(.timestamps) ? recentTimestamp : nil }
     package var owesAcknowledgment: Bool { flags.contains(.acknowledgeNow) }
 
     /// Takes what changed since the last call.

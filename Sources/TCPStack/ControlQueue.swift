@@ -16,6 +16,8 @@ struct ControlPacket {
     var sequence = SequenceNumber(0)
     var acknowledgment = SequenceNumber(0)
     var hasAcknowledgment = false
+    /// TSecr of a reset on a connection with timestamps, which should carry them (RFC 7323 §3.2).
+    var timestampEcho: UInt32?
     /// SYN-ACK and acknowledgment: the small entry. Echo reply: octets of the message.
     var entry: UInt32 = 0
     var trafficClass: UInt8 = 0

@@ -215,6 +215,7 @@ extension Stack {
                 sequence: tables.connections[slot].connection.send.next)
             packet.acknowledgment = tables.connections[slot].connection.receive.next
             packet.hasAcknowledgment = true
+            packet.timestampEcho = tables.connections[slot].connection.timestampEcho
             send(packet)
         }
         // The handle is stale from here on.

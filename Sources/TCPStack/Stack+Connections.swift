@@ -46,7 +46,9 @@ extension Stack {
         }
         if let sequence = context.bareReset {
             context.bareReset = nil
-            send(ControlPacket(kind: .reset, key: tables.connections[slot].key, sequence: sequence))
+            var packet = ControlPacket(kind: .reset, key: tables.connections[slot].key, sequence: sequence)
+            packet.timestampEcho = tables.connections[slot].connection.timestampEcho
+            send(packet)
         }
         let state = tables.connections[slot].connection.state
         if state == .closed || state == .timeWait {

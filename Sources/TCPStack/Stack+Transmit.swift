@@ -116,6 +116,11 @@ extension Stack {
                 header.flags.insert(.ack)
                 header.acknowledgment = packet.acknowledgment
             }
+            if let echo = packet.timestampEcho {
+                header.options.timestamps = TCPTimestamps(
+                    value: timestamp(key), echo: packet.hasAcknowledgment ? echo : 0)
+                header.headerLength = 20 &+ header.options.encodedLength
+            }
             counts.resetsSent &+= 1
         } else {
             // The entry may have gone, or become another, since its reply was queued.
