@@ -92,6 +92,7 @@ public final class StreamApplication: SimulatedApplication {
         readBuffer = [UInt8](repeating: 0, count: chunkSize)
     }
 
+    /// Takes the connection over.
     public func started(_ connection: SimulatedConnection) {
         self.connection = connection
         if case .atOnce = writing { mayWrite = true }
@@ -104,13 +105,16 @@ public final class StreamApplication: SimulatedApplication {
         }
     }
 
+    /// Goes on with what has become possible.
     public func changed(_ readiness: Readiness, _ connection: SimulatedConnection) {
         if readiness.contains(.opened) { opened(connection) }
         if readiness.contains(.ended), let failure = connection.status?.error {
             fail(failure, connection)
             return
         }
-        if isReading, !connection.isReleased, !readiness.isDisjoint(with: [.readable, .endOfStream, .opened]) { read(connection) }
+        if isReading, !connection.isReleased, !readiness.isDisjoint(with: [.readable, .endOfStream, .opened]) {
+            read(connection)
+        }
         if !readiness.isDisjoint(with: [.writable, .opened]) { write(connection) }
         if readiness.contains(.ended), releasesWhenDone { connection.release() }
     }
@@ -160,7 +164,8 @@ public final class StreamApplication: SimulatedApplication {
             if written == 0 { connection.record(.write(toSend)) }
             written += count
         }
-        guard written == toSend else { return }
+        // CLOSE in SYN-SENT would give the attempt up (RFC 9293 §3.10.4).
+        guard written == toSend, isOpened else { return }
         switch closing {
         case .afterWriting: close()
         case .afterDelivery(let delay): awaitDelivery(connection, delay)
@@ -277,8 +282,10 @@ public final class EchoApplication: SimulatedApplication {
     /// Makes a program.
     public init() {}
 
+    /// Takes the connection over.
     public func started(_ connection: SimulatedConnection) { turn(connection) }
 
+    /// Goes on with what has become possible.
     public func changed(_ readiness: Readiness, _ connection: SimulatedConnection) {
         if readiness.contains(.ended), connection.status?.error != nil {
             connection.release()

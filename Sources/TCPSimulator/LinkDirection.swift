@@ -44,7 +44,7 @@ public final class LinkDirection {
     /// Octets that wait at `now`, the packet on its way out included.
     public func backlog(at now: Instant) -> Int {
         guard let rate = configuration.rate, busyUntil > now.nanoseconds else { return 0 }
-        return Int((Double(busyUntil &- now.nanoseconds) * rate / 8e9).rounded())
+        return Int(Double(busyUntil &- now.nanoseconds) * rate / 8e9 + 0.5)
     }
 
     /// Whether a packet of `length` octets can wait.
@@ -67,7 +67,7 @@ public final class LinkDirection {
         octets += length
         var departure = max(now.nanoseconds, busyUntil)
         if let rate = configuration.rate {
-            departure &+= Int64((Double(length) * 8e9 / rate).rounded())
+            departure &+= Int64(Double(length) * 8e9 / rate + 0.5)
             busyUntil = departure
         }
         var arrival = departure &+ configuration.delay.nanoseconds

@@ -19,11 +19,14 @@ extension Ladder {
         if isFlood(analysis.items[start]) {
             var end = start
             while end < analysis.items.count, isFlood(analysis.items[end]) { end += 1 }
-            let segments = analysis.items[start..<end].compactMap { if case .segment(let index, _, _) = $0 { index } else { nil } }
+            let segments = analysis.items[start..<end].compactMap {
+                if case .segment(let index, _, _) = $0 { index } else { nil }
+            }
             return end - start >= least ? Run(end: end, segments: segments, isFlood: true, start: start) : nil
         }
         var run = Run(end: start, segments: [])
-        while run.end < analysis.items.count, case .segment(let segment, let sender, let receiver) = analysis.items[run.end],
+        while run.end < analysis.items.count,
+            case .segment(let segment, let sender, let receiver) = analysis.items[run.end],
             sender.isEmpty, receiver.isEmpty, isPlain(segment)
         {
             run.segments.append(segment)
@@ -83,7 +86,8 @@ extension Ladder {
         var chinese: [String] = []
         let answered = Set(to.map { trace.segments[$0].destination })
         if !from.isEmpty {
-            english.append("\(from.count) SYN come from addresses that nobody has, and nobody will send the third segment")
+            english.append(
+                "\(from.count) SYN come from addresses that nobody has, and nobody will send the third segment")
             chinese.append("\(from.count) 个 SYN 来自捏造的地址，没有谁会发第三个报文段")
         }
         if !to.isEmpty {
@@ -98,7 +102,8 @@ extension Ladder {
             last = facts.change.time
         }
         if givenUp > 0 {
-            english.append("\(givenUp) half-open entries are given up, the last at \(clock(last)): their places are free again")
+            english.append(
+                "\(givenUp) half-open entries are given up, the last at \(clock(last)): their places are free again")
             chinese.append("\(givenUp) 个半开条目被放弃，最后一个在 \(clock(last))：位置又空出来了")
         }
         text(

@@ -106,12 +106,20 @@ extension Ladder {
         output.append("")
         let change = facts.change
         let name = Narrator.label(change.end, style.language)
-        timed(change.time, "\(name)\(colon)\(change.from.name) → \(change.to.name)" + reason(facts), .state)
+        var prefix = ""
+        if case .arrival(let index) = facts.cause {
+            let segment = trace.segments[index]
+            let flags = segment.header.flags.names.joined(separator: ",")
+            let sent = clock(segment.sent)
+            prefix = Phrase("The \(flags) of \(sent) arrives at last. ", "\(sent) 发出的 \(flags) 终于到达。")[style.language]
+        }
+        timed(change.time, prefix + "\(name)\(colon)\(change.from.name) → \(change.to.name)" + reason(facts), .state)
     }
 
     mutating func draw(_ action: TracedAction, after reading: Int? = nil) {
-        guard let sentence = reading.map({ narrator.sentence(end: action, reading: $0) })
-            ?? narrator.sentence(action: action)
+        guard
+            let sentence = reading.map({ narrator.sentence(end: action, reading: $0) })
+                ?? narrator.sentence(action: action)
         else { return }
         output.append("")
         timed(action.time, sentence[style.language], nil)

@@ -6,7 +6,7 @@ public enum NumberText {
     public static func fixed(_ value: Double, digits: Int) -> String {
         var scale = 1.0
         for _ in 0..<digits { scale *= 10 }
-        let scaled = (value.magnitude * scale).rounded()
+        let scaled = value.magnitude * scale + 0.5
         guard scaled.isFinite, scaled < 9e18 else { return "\(value)" }
         let whole = UInt64(scaled)
         let unit = UInt64(scale)
@@ -52,7 +52,8 @@ public enum NumberText {
 
     /// Octets with a binary unit when they are whole in it: `64 KiB`, `300 octets` as a bare number otherwise.
     public static func bytes(_ count: Int) -> String {
-        for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] where count >= 1 << shift && count % (1 << shift) == 0 {
+        for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        where count >= 1 << shift && count % (1 << shift) == 0 {
             return "\(count >> shift) \(unit)"
         }
         return grouped(count)

@@ -108,7 +108,8 @@ extension Scene {
                 SceneCheck(
                     "the client sends no data after its FIN, but acknowledges", "客户端在 FIN 之后不发数据，但照样确认",
                     !trace.data(from: "client").contains { $0.sent > clientFIN?.sent ?? .zero }
-                        && trace.segments(from: "client", .ack).contains { $0.sent > clientFIN?.sent ?? .distantFuture }),
+                        && trace.segments(from: "client", .ack).contains { $0.sent > clientFIN?.sent ?? .distantFuture }
+                ),
                 SceneCheck(
                     "the server's FIN comes 2,500 numbers after its acknowledgment of the handshake (W = V + 2500)",
                     "服务器 FIN 的序号多了 2,500（W = V + 2500）",

@@ -77,14 +77,14 @@ extension Scene {
             // The service goes on: the next connection gets a program of its own.
             stage.simulation.run(for: .seconds(8))
             let trace = stage.simulation.trace
-            let second_syns = trace.segments(from: "client", .syn)
+            let syns = trace.segments(from: "client", .syn)
             return SceneOutcome(
                 parts: [ScenePart(trace)],
                 checks: [
                     SceneCheck(
                         "the server answers the SYN with the number it expects", "服务器用它所等的序号回答 SYN",
-                        second_syns.count >= 2
-                            && trace.segments(from: "server", .ack).contains { $0.sent > second_syns[1].sent }),
+                        syns.count >= 2
+                            && trace.segments(from: "server", .ack).contains { $0.sent > syns[1].sent }),
                     SceneCheck(
                         "the client resets the old connection", "客户端复位旧连接",
                         trace.segments(from: "client", containing: .rst).count >= 1

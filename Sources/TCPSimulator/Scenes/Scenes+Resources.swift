@@ -16,7 +16,8 @@ extension Scene {
             "syn-flood", "S14", title: Phrase("A flood of SYNs", "SYN 洪水"),
             introduction: Phrase(
                 "An attacker sends SYNs from addresses it made up and never answers. The server keeps a small entry for each, and only so many: the memory is bounded. But while the places are taken a real client must wait, until those who never answered are given up. (SYN cookies are the remedy for that.)",
-                "攻击者用捏造的地址发 SYN，之后再不作答。服务器为每个 SYN 只保留一个小条目，而且数量有限：占用的内存有上限。但位置被占满期间，真正的客户端只能等，直到那些从不作答的被放弃。（对策是 SYN cookie。）"),
+                "攻击者用捏造的地址发 SYN，之后再不作答。服务器为每个 SYN 只保留一个小条目，而且数量有限：占用的内存有上限。但位置被占满期间，真正的客户端只能等，直到那些从不作答的被放弃。（对策是 SYN cookie。）"
+            ),
             claims: [14, 19]
         ) { options in flood(options) },
         Scene(
@@ -127,7 +128,6 @@ extension Scene {
             accepted += 1
             return Stage.silent()
         }
-        let before = stage.server.stack.memory
         for number in 1...20 {
             let address = IPAddress(options.ipv6 ? "2001:db8::\(number)" : "192.0.2.\(number)")
             guard let address else { continue }
@@ -149,13 +149,14 @@ extension Scene {
             parts: [ScenePart(stage.simulation.trace, left: "client")],
             checks: [
                 SceneCheck(
-                    "the half-open entries are bounded: 16 here, at most 64 octets each; other SYNs are dropped",
-                    "半开条目有上限：这里是 16 个，每个不超过 64 字节；其余 SYN 被丢弃",
-                    during.halfOpenCount == 16 && during.smallEntries - before.smallEntries <= 64 * 16
+                    "the half-open entries are bounded, 16 here, and are no connections; other SYNs are dropped",
+                    "半开条目有上限，这里是 16 个，而且不是完整的连接；其余 SYN 被丢弃",
+                    during.halfOpenCount == 16 && during.connectionCount == 0
                         && stage.server.stack.counters[.queueFull] >= 4),
                 SceneCheck("the flood makes no connection", "洪水没有造出任何连接", accepted == 1),
                 SceneCheck(
-                    "a real client gets its connection once places are free again", "位置空出来之后，真正的客户端得到了连接", client.isOpened),
+                    "a real client gets its connection once places are free again", "位置空出来之后，真正的客户端得到了连接",
+                    client.isOpened),
                 SceneCheck("in the end no half-open entry is left", "最后没有留下半开条目", after.halfOpenCount == 0),
             ])
     }

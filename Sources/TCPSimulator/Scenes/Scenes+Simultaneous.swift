@@ -48,7 +48,8 @@ extension Scene {
             return conversation.outcome([
                 SceneCheck(
                     "the FINs cross", "两个 FIN 交错",
-                    fins.count == 2 && fins[0].sent < fins[1].arrival ?? .zero && fins[1].sent < fins[0].arrival ?? .zero),
+                    fins.count == 2 && fins[0].sent < fins[1].arrival ?? .zero
+                        && fins[1].sent < fins[0].arrival ?? .zero),
                 SceneCheck(
                     "both ends: FIN-WAIT-1, CLOSING, TIME-WAIT", "两端都是 FIN-WAIT-1、CLOSING、TIME-WAIT",
                     ["client", "server"].allSatisfy {

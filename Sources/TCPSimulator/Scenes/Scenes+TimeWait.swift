@@ -40,7 +40,8 @@ extension Scene {
             "time-wait", "S8", title: Phrase("TIME-WAIT lasts 2 MSL", "TIME-WAIT 持续 2 MSL"),
             introduction: Phrase(
                 "After the close, the end that closed first keeps a small entry for twice the maximum segment lifetime. MSL is a setting: 30 s here, so 60 s in all. RFC 9293 says two minutes, Linux has a fixed 60 s in all.",
-                "关闭之后，先关闭的一端还要把一个小条目保留两倍的最大报文段寿命（MSL）。MSL 是可配置的：这里取 30 秒，合计 60 秒。RFC 9293 写的 MSL 是两分钟；Linux 固定为合计 60 秒。"),
+                "关闭之后，先关闭的一端还要把一个小条目保留两倍的最大报文段寿命（MSL）。MSL 是可配置的：这里取 30 秒，合计 60 秒。RFC 9293 写的 MSL 是两分钟；Linux 固定为合计 60 秒。"
+            ),
             claims: [44]
         ) { options in
             let stage = Stage(options)

@@ -28,7 +28,8 @@ extension Scene {
                 SceneCheck("the window closes: 0", "窗口关到 0", !closed.isEmpty),
                 SceneCheck(
                     "the client probes, and each probe is answered", "客户端试探，每次试探都有回答",
-                    closed.count >= 2 && trace.segments(from: "client", .ack).contains { $0.length <= 1 && $0.sent > closed[0].sent }),
+                    closed.count >= 2
+                        && trace.segments(from: "client", .ack).contains { $0.length <= 1 && $0.sent > closed[0].sent }),
                 SceneCheck(
                     "in the end all 20,000 octets arrive", "最后 20,000 字节全部到达", program.received == 20_000),
             ])

@@ -228,6 +228,9 @@ struct Analysis {
     ) -> SegmentMeaning {
         if segment.origin == .copy { return .copy }
         let answered = facts.answers.map { trace.segments[$0] }
-        return Classifier(segment: segment, facts: facts, half: half, peer: peer, answered: answered, lastAction: lastActions[segment.from]).meaning
+        return Classifier(
+            segment: segment, facts: facts, half: half, peer: peer, answered: answered,
+            lastAction: lastActions[segment.from]
+        ).meaning
     }
 }

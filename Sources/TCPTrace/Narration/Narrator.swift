@@ -22,7 +22,8 @@ struct Narrator {
     /// What was explained before, the reader is told in brief.
     func sentence(segment index: Int, isFirstOfItsKind: Bool = true) -> Phrase {
         guard let facts = analysis.facts[index] else { return Phrase("", "") }
-        let words = SegmentWords(segment: analysis.segment(index), facts: facts, analysis: analysis,
+        let words = SegmentWords(
+            segment: analysis.segment(index), facts: facts, analysis: analysis,
             isFirstOfItsKind: isFirstOfItsKind)
         let reason = words.reason
         if analysis.isOvertaken(index), let arrival = words.segment.arrival {
@@ -46,8 +47,8 @@ struct SegmentWords {
     var sender: Phrase { Narrator.name(segment.from) }
     var receiver: Phrase { Narrator.name(segment.to) }
     /// The sender at the beginning of an English sentence.
-    var Sender: String { SegmentWords.capitalized(sender.english) }
-    var Receiver: String { SegmentWords.capitalized(receiver.english) }
+    var senderAsSubject: String { SegmentWords.capitalized(sender.english) }
+    var receiverAsSubject: String { SegmentWords.capitalized(receiver.english) }
     var sequence: String { String(segment.header.sequence.rawValue) }
     var acknowledgment: String { String(segment.header.acknowledgment.rawValue) }
     var before: String { String((segment.header.acknowledgment + -1).rawValue) }

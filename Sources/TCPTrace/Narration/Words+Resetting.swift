@@ -9,12 +9,14 @@ extension SegmentWords {
         switch facts.meaning {
         case .challengeAck where answered?.header.flags.contains(.rst) ?? false:
             Phrase(
-                "The reset's number lies inside the window but is not the one expected next, \(acknowledgment): it may be forged. \(Sender) gives nothing up and asks back (challenge ACK, RFC 5961). A real peer that has gone would answer with a reset of exactly that number.",
-                "这个 RST 的序号落在窗口内，却不是正等待的 \(acknowledgment)：可能是伪造的。\(sender.chinese)不放弃连接，而是反问一句（挑战 ACK，RFC 5961）。对方若真的没有这个连接，会用恰好这个序号的 RST 回答。")
+                "The reset's number lies inside the window but is not the one expected next, \(acknowledgment): it may be forged. \(senderAsSubject) gives nothing up and asks back (challenge ACK, RFC 5961). A real peer that has gone would answer with a reset of exactly that number.",
+                "这个 RST 的序号落在窗口内，却不是正等待的 \(acknowledgment)：可能是伪造的。\(sender.chinese)不放弃连接，而是反问一句（挑战 ACK，RFC 5961）。对方若真的没有这个连接，会用恰好这个序号的 RST 回答。"
+            )
         case .challengeAck:
             Phrase(
-                "A SYN, in the middle of a connection? It may be forged, or \(receiver.english) has lost its memory. \(Sender) answers with what it knows, \"I expect \(acknowledgment)\" (challenge ACK, RFC 5961): who really restarted will object.",
-                "连接进行到一半来了个 SYN？也许是伪造，也许是\(receiver.chinese)失去了记忆。\(sender.chinese)用自己所知的来回答：“我等的是 \(acknowledgment)”（挑战 ACK，RFC 5961）。若对方真的重启过，它会提出异议。")
+                "A SYN, in the middle of a connection? It may be forged, or \(receiver.english) has lost its memory. \(senderAsSubject) answers with what it knows, \"I expect \(acknowledgment)\" (challenge ACK, RFC 5961): who really restarted will object.",
+                "连接进行到一半来了个 SYN？也许是伪造，也许是\(receiver.chinese)失去了记忆。\(sender.chinese)用自己所知的来回答：“我等的是 \(acknowledgment)”（挑战 ACK，RFC 5961）。若对方真的重启过，它会提出异议。"
+            )
         case .refusal:
             Phrase(
                 "Nothing listens on port \(segment.source.port) of \(sender.english). RST refuses the connection; ACK \(acknowledgment) says which SYN is meant.",
@@ -22,10 +24,11 @@ extension SegmentWords {
         case .resetOfOldSynAck:
             Phrase(
                 "This confirms \(sequence), a number of no attempt that \(sender.english) is making. RST says: I did not ask for this. It carries exactly that number, so \(receiver.english) believes it.",
-                "收到的报文段确认了 \(sequence)，而\(sender.chinese)此刻并没有用这个序号发起连接。RST 的意思是：这不是我要的。它带着恰好这个序号，所以\(receiver.chinese)相信它。")
+                "收到的报文段确认了 \(sequence)，而\(sender.chinese)此刻并没有用这个序号发起连接。RST 的意思是：这不是我要的。它带着恰好这个序号，所以\(receiver.chinese)相信它。"
+            )
         case .resetOfUnknown:
             Phrase(
-                "\(Sender) knows nothing of such a connection. RST tells \(receiver.english) to give it up; its number \(sequence) is taken from the segment it answers, so it is believed.",
+                "\(senderAsSubject) knows nothing of such a connection. RST tells \(receiver.english) to give it up; its number \(sequence) is taken from the segment it answers, so it is believed.",
                 "\(sender.chinese)不知道有这样一个连接。RST 请\(receiver.chinese)放弃它；序号 \(sequence) 取自所回答的报文段，所以会被相信。")
         case .abort:
             Phrase(
@@ -41,7 +44,7 @@ extension SegmentWords {
                 "一个伪造的 RST，冒充来自\(sender.chinese)。伪造者知道双方的地址和端口，序号 \(sequence) 是猜的。")
         default:
             Phrase(
-                "\(Sender) gives the connection up, and tells \(receiver.english) so with RST.",
+                "\(senderAsSubject) gives the connection up, and tells \(receiver.english) so with RST.",
                 "\(sender.chinese)放弃这个连接，并用 RST 告诉\(receiver.chinese)。")
         }
     }
