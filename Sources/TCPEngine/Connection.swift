@@ -104,6 +104,8 @@ package struct Connection: ~Copyable {
     package var rtt = RTTEstimator()
     package var congestion: NewReno
     package var duplicateAcknowledgments: UInt16 = 0
+    /// FlightSize when the first of them came, in octets: what limited transmit sends later is not part of it.
+    package var flightAtDuplicate: UInt32 = 0
     /// RFC 6582's recover: fast retransmit is not entered again before this.
     package var recover: SequenceNumber
 

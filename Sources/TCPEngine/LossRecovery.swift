@@ -31,6 +31,7 @@ extension Connection {
         guard flags.contains(.sack) && header.options.sackCount > 0 ? newlySacked > 0 : isEmpty && sameWindow else {
             return
         }
+        if duplicateAcknowledgments == 0 { flightAtDuplicate = UInt32(clamping: inFlight) }
         if duplicateAcknowledgments < .max { duplicateAcknowledgments &+= 1 }
         switch recovery?.phase {
         case .fast:
@@ -56,7 +57,9 @@ extension Connection {
             isLost = false
         }
         guard isLost, let recovery = makeRecovery(&context) else { return }
-        congestion.enterRecovery(inFlight: inFlight, segmentSize: segmentSize)
+        // RFC 5681 §3.2 (2): without the segments of limited transmit.
+        let flight = duplicateAcknowledgments > 0 ? Int(flightAtDuplicate) : inFlight
+        congestion.enterRecovery(inFlight: flight, segmentSize: segmentSize)
         if !flags.contains(.sack) {
             // RFC 5681 §3.2 (3): three segments have left the network.
             congestion.window &+= UInt32(3 &* segmentSize)
