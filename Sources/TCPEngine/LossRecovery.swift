@@ -37,8 +37,10 @@ extension Connection {
         case .fast:
             if flags.contains(.sack) {
                 recovery?.updateLost(segmentSize: segmentSize, threshold: 3)
-            } else {
-                // RFC 5681 §3.2 (4): a segment has left the network.
+            } else if let recovery, recovery.inflations > 0 {
+                // RFC 5681 §3.2 (4): a segment has left the network. No more can have than were in it: forged duplicates
+                // beyond that count for nothing.
+                recovery.inflations &-= 1
                 congestion.window = min(congestion.window &+ UInt32(segmentSize), 1 &<< 30)
             }
         case .timeout: break
@@ -65,6 +67,7 @@ extension Connection {
             congestion.window &+= UInt32(3 &* segmentSize)
         }
         recovery.phase = .fast
+        recovery.inflations = inFlight / segmentSize
         recovery.point = send.next
         recovery.retransmitted = send.unacknowledged
         recovery.lostBefore = .later(
@@ -128,6 +131,7 @@ extension Connection {
         let size = UInt32(segmentSize)
         congestion.window = max(size, congestion.window &- min(congestion.window, UInt32(clamping: acknowledged)))
         if acknowledged >= segmentSize { congestion.window &+= size }
+        recovery.inflations = inFlight / segmentSize
         recovery.lostBefore = send.unacknowledged + min(segmentSize, inFlight)
         recovery.retransmitted = send.unacknowledged
         flags.insert(.retransmit)
