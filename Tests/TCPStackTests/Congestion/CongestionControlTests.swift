@@ -115,7 +115,8 @@ struct CongestionControlTests {
             for end in ends { peer.send(.ack, ack: end) }
             windows.append(peer.status?.congestionWindow ?? 0)
         }
-        for index in 1..<windows.count {
+        // The window left by recovery may lie below ssthresh: the first round trip takes it there.
+        for index in 2..<windows.count {
             let growth = windows[index] - windows[index - 1]
             #expect(growth >= 0 && growth <= 1400 + 1400 / 4, "\(windows)")
         }
