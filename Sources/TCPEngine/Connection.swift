@@ -310,6 +310,11 @@ extension Connection {
     /// RCV.WND as last advertised.
     package var advertisedWindow: Int { max(0, receive.edge.distance(from: receive.next)) }
 
+    /// The timestamps a reset carries, if the connection uses them.
+    package func resetTimestamps(_ now: Instant) -> TCPTimestamps? {
+        flags.contains(.timestamps) ? TCPTimestamps(value: timestampClock(now), echo: recentTimestamp) : nil
+    }
+
     /// TSval now: milliseconds, offset for each connection (RFC 7323 §5.4, §7.1).
     package func timestampClock(_ now: Instant) -> UInt32 {
         UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ timestampOffset
