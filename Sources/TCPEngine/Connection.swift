@@ -106,6 +106,8 @@ package struct Connection: ~Copyable {
     package var rtt = RTTEstimator()
     package var congestion: NewReno
     package var duplicateAcknowledgments: UInt16 = 0
+    /// FlightSize when the first of them came, in octets: what limited transmit sends later is not part of it.
+    package var flightAtDuplicate: UInt32 = 0
     /// RFC 6582's recover: fast retransmit is not entered again before this.
     package var recover: SequenceNumber
 
@@ -312,6 +314,11 @@ extension Connection {
 
     /// RCV.WND as last advertised.
     package var advertisedWindow: Int { max(0, receive.edge.distance(from: receive.next)) }
+
+    /// The timestamps a reset carries, if the connection uses them.
+    package func resetTimestamps(_ now: Instant) -> TCPTimestamps? {
+        flags.contains(.timestamps) ? TCPTimestamps(value: timestampClock(now), echo: recentTimestamp) : nil
+    }
 
     /// TSval now: milliseconds, offset for each connection (RFC 7323 §5.4, §7.1).
     package func timestampClock(_ now: Instant) -> UInt32 {

@@ -117,8 +117,6 @@ extension Connection {
 
     package var isReleased: Bool { flags.contains(.released) }
     package var usesTimestamps: Bool { flags.contains(.timestamps) }
-    /// What a reset of this connection echoes.
-    package var timestampEcho: UInt32? { flags.contains(.timestamps) ? recentTimestamp : nil }
     package var owesAcknowledgment: Bool { flags.contains(.acknowledgeNow) }
 
     /// Takes what changed since the last call.

@@ -16,11 +16,13 @@ struct ControlPacket {
     var sequence = SequenceNumber(0)
     var acknowledgment = SequenceNumber(0)
     var hasAcknowledgment = false
-    /// TSecr of a reset on a connection with timestamps, which should carry them (RFC 7323 §3.2).
-    var timestampEcho: UInt32?
     /// SYN-ACK and acknowledgment: the small entry. Echo reply: octets of the message.
     var entry: UInt32 = 0
     var trafficClass: UInt8 = 0
+    /// Reset of a connection: its TTL or hop limit; zero is the configuration's.
+    var hopLimit: UInt8 = 0
+    /// Reset of a connection: RFC 7323 §3.2 wants the option on it.
+    var timestamps: TCPTimestamps?
 }
 
 /// What waits for the link, oldest first, within a limit: a flood of packets that call for replies costs no memory.
