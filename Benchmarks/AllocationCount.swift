@@ -50,3 +50,6 @@ public func countedPosixMemalign(
     block.pointee = result
     return 0
 }
+
+/// Gives what the allocator holds back to the system.
+@_silgen_name("malloc_trim") @discardableResult func trimAllocator(_ pad: Int) -> Int32
