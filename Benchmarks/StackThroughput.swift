@@ -25,11 +25,7 @@ struct Stream {
         let listener = try pair.server.listen(on: StackPair.port, at: pair.now)
         (client, server) = try pair.connect(listener)
         // Past slow start, and with every buffer made that will be needed.
-        #if DEBUG
-            try move(octets: 2 << 20)
-        #else
-            try move(octets: 16 << 20)
-        #endif
+        try move(octets: 16 << 20)
     }
 
     /// Carries `octets` from end to end.
@@ -175,11 +171,7 @@ private func allocations(_ context: BenchmarkContext) throws {
 }
 
 private func bulkSize(_ context: BenchmarkContext) -> Int {
-    #if DEBUG
-        4 << 20
-    #else
-        context.isQuick ? 64 << 20 : 256 << 20
-    #endif
+    context.isQuick ? 64 << 20 : 256 << 20
 }
 
 /// Reports the allocations of `work`, and how many there were for each segment that either stack sent.
