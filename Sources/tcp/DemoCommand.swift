@@ -13,7 +13,7 @@ struct DemoCommand: ParsableCommand {
             """)
 
     @Option(
-        help: "How much the client sends, as 65536, 64KiB or 1MB.", transform: Quantities.bytes)
+        help: "How much the client sends, as 65536, 64KiB or 1MB. By default 64KiB.", transform: Quantities.bytes)
     var bytes = 65_536
 
     @OptionGroup var presentation: PresentationOptions
