@@ -19,7 +19,10 @@ struct DemoCommand: ParsableCommand {
     @OptionGroup var presentation: PresentationOptions
 
     func validate() throws {
-        guard bytes <= 1 << 30 else { throw ValidationError("'--bytes' is at most 1GiB for a demonstration") }
+        guard bytes <= 256 << 20 else {
+            throw ValidationError(
+                "'--bytes' is at most 256MiB for a demonstration; 'tcp simulate transfer' carries more")
+        }
     }
 
     func run() throws {

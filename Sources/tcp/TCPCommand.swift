@@ -25,7 +25,9 @@ struct TCPCommand: ParsableCommand {
             var sentence = message(for: error).split(separator: "\n").joined(separator: " ")
             if sentence.last != "." { sentence += "." }
             // The parser's own words do not say what to do.
-            if ["Unknown", "Unexpected", "Missing"].contains(where: sentence.hasPrefix) { sentence += " Try 'tcp --help'." }
+            if ["Unknown", "Unexpected", "Missing"].contains(where: sentence.hasPrefix) {
+                sentence += " Try 'tcp --help'."
+            }
             Terminal.complain(sentence)
             Terminal.exit(exitCode(for: error).rawValue)
         }
