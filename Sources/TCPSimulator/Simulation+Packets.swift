@@ -1,6 +1,6 @@
 internal import TCPEngine
 public import TCPTrace
-internal import TCPWire
+package import TCPWire
 
 extension Simulation {
     /// Puts a packet into the network as if it came from `name`, to arrive at `node` after `delay`.
