@@ -85,10 +85,7 @@ extension Connection {
         } else {
             retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
         }
-        if flags.contains(.wantsRoom), sendQueue.count <= context.parameters.sendBuffer / 2 {
-            flags.remove(.wantsRoom)
-            changes.insert(.writable)
-        }
+        offerRoom(context)
         if acknowledgesFin { finAcknowledged(&context) }
     }
 

@@ -142,6 +142,10 @@ import TCPWire
         return unsafe UnsafeRawBufferPointer(start: address(block) + range.lowerBound, count: range.count)
     }
 
+    /// Where octets of a block lie. They stay there until the block is given back.
+    @unsafe
+    func memory(_ block: UInt32, _ range: Range<Int>) -> UnsafeRawBufferPointer { unsafe span(block, range) }
+
     /// An index array for a queue, empty.
     package mutating func takeIndex(capacity: Int) -> [UInt32] {
         if let last = spareIndexes.last, last.count >= capacity { return spareIndexes.removeLast() }

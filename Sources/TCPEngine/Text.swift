@@ -48,10 +48,7 @@ extension Connection {
         let hadGap = reassembly.map { !$0.ranges.isEmpty || $0.fin != nil } ?? false
         var hasFin = hasFin
         if text.byteCount > 0 {
-            let stored = receiveQueue.append(text, &context.pool, &context.budget)
-            receive.next += stored
-            if stored < text.byteCount { hasFin = false }
-            if stored > 0 { changes.insert(.readable) }
+            if !appendGaps(text, &context) { hasFin = false }
             noteSize(text.byteCount, segments: segments)
         }
         if hadGap { closeGap(&context) }
@@ -61,6 +58,24 @@ extension Connection {
             return
         }
         scheduleAcknowledgment(fillsGap: hadGap, &context)
+    }
+
+    /// Takes the octets of `text`, which begins at RCV.NXT; those that came earlier stay as they are. Says whether there
+    /// was room for all.
+    private mutating func appendGaps(_ text: RawSpan, _ context: inout Context) -> Bool {
+        let end = receive.next + text.byteCount
+        while receive.next < end {
+            let start = text.byteCount &- end.distance(from: receive.next)
+            let gap = reassembly?.ranges.first.map { $0.start.distance(from: receive.next) } ?? text.byteCount
+            let count = min(gap, text.byteCount &- start)
+            let stored = receiveQueue.append(
+                text.extracting(start..<start &+ count), &context.pool, &context.budget)
+            receive.next += stored
+            if stored > 0 { changes.insert(.readable) }
+            if stored < count { return false }
+            if receive.next < end { closeGap(&context) }
+        }
+        return true
     }
 
     /// Octets that came earlier and now follow without a gap.

@@ -106,6 +106,7 @@ extension Connection {
         if retransmitAt == .distantFuture || idle {
             retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
         }
+        offerRoom(context)
         finish(&segment, &context)
         return segment
     }

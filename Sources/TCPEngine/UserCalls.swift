@@ -10,8 +10,7 @@ extension Connection {
         case .closed, .listen: throw error ?? .notOpen
         default: throw .closing
         }
-        let room = context.parameters.sendBuffer &- sendQueue.count
-        let count = min(bytes.byteCount, max(0, room))
+        let count = min(bytes.byteCount, room(context))
         var stored = 0
         if count > 0 {
             stored = sendQueue.append(bytes.extracting(0..<count), &context.pool, &context.budget)
@@ -23,6 +22,20 @@ extension Connection {
             flags.insert(.wantsRoom)
         }
         return stored
+    }
+
+    /// Octets a write would take now, as far as the connection's own limits go.
+    package func room(_ context: borrowing Context) -> Int {
+        max(0, min(context.parameters.sendBuffer &- sendQueue.count, context.parameters.unsentBuffer &- unsent))
+    }
+
+    /// Tells a writer that was refused once half of what it may use is free.
+    mutating func offerRoom(_ context: borrowing Context) {
+        guard flags.contains(.wantsRoom) else { return }
+        let whole = min(context.parameters.sendBuffer, context.parameters.unsentBuffer)
+        guard room(context) >= max(1, whole / 2) else { return }
+        flags.remove(.wantsRoom)
+        changes.insert(.writable)
     }
 
     /// Moves octets to `buffer`: how many, zero when none are there; `nil` at the end of the stream.
@@ -49,7 +62,8 @@ extension Connection {
     /// buffer, when the window it knows is less than half of what it could be.
     private mutating func offerWindow(_ context: borrowing Context) {
         guard isReceiving else { return }
-        let limit = context.parameters.receiveBuffer
+        // Without scaling no window above 65535 octets can be told.
+        let limit = min(context.parameters.receiveBuffer, 65535 &<< Int(receive.scale))
         let known = advertisedWindow
         let gain = limit &- receiveQueue.count &- known
         guard gain >= min(limit / 2, Int(linkSegmentSize)) else { return }

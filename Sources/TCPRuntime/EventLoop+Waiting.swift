@@ -59,8 +59,7 @@ extension EventLoop {
         for interest: DescriptorInterest, at descriptor: CInt
     ) async throws(CancellationError) {
         checkIsolated()
-        lastTicket += 1
-        let ticket = lastTicket
+        let ticket = nextTicket()
         let events = interest == .readable ? linux_EPOLLIN : linux_EPOLLOUT
         let isReady = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
@@ -93,8 +92,7 @@ extension EventLoop {
     /// - Throws: `CancellationError` when the task is cancelled first.
     public nonisolated(nonsending) func sleep(for duration: Duration) async throws(CancellationError) {
         checkIsolated()
-        lastTicket += 1
-        let ticket = lastTicket
+        let ticket = nextTicket()
         let deadline = MonotonicClock.now() + duration
         let isDue = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
@@ -111,6 +109,12 @@ extension EventLoop {
             }
         }
         if !isDue { throw CancellationError() }
+    }
+
+    /// A number that no other waiter of this loop has.
+    func nextTicket() -> UInt64 {
+        lastTicket &+= 1
+        return lastTicket
     }
 
     func fireTimers() {

@@ -97,47 +97,54 @@ extension Host {
         }
     }
 
+    /// Reads what is there, when something is.
     func read(_ id: ConnectionID, into buffer: inout MutableRawSpan) async throws -> Int {
         while true {
             if let count = try readNow(id, into: &buffer) { return count }
-            try await waitToRead(id)
+            try checkNotEnded(id)
+            try await wait(for: .read, at: id)
         }
     }
 
-    /// Waits for something to read. A connection that has ended and still has nothing to give would spin: it is over.
-    func waitToRead(_ id: ConnectionID) async throws {
-        if isKnown(id), flows[Int(id.slot)].hasEnded {
-            throw stack.status(of: id)?.error ?? ConnectionError.notOpen
-        }
-        try await wait(for: .read, at: id)
-    }
-
-    func readArray(_ id: ConnectionID, upTo limit: Int) async throws -> [UInt8]? {
-        precondition(limit > 0, "a read must have room for an octet")
+    /// Reads what is there, when something is; empty at the end of the stream.
+    func readArray(_ id: ConnectionID, upTo limit: Int) async throws -> [UInt8] {
         while true {
-            guard isRunning else { throw ConnectionError.aborted }
-            // No buffer is made before there is something for it.
-            let unread = stack.status(of: id)?.unread ?? 0
-            let bytes = try readExactly(id, room: min(limit, max(unread, 1)))
-            if let bytes { return bytes.isEmpty ? nil : bytes }
-            try await waitToRead(id)
+            if let bytes = try readArrayNow(id, upTo: limit) { return bytes }
+            try checkNotEnded(id)
+            try await wait(for: .read, at: id)
         }
     }
 
-    /// As many octets as are there, up to `room`; empty at the end of the stream, `nil` when nothing is there.
-    private func readExactly(_ id: ConnectionID, room: Int) throws(ConnectionError) -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: room)
-        var span = bytes.mutableSpan
-        var raw = span.mutableBytes
-        guard let count = try readNow(id, into: &raw) else { return nil }
-        bytes.removeLast(room - count)
-        return bytes
+    /// A connection that has ended and has no error to give would be waited for in vain.
+    func checkNotEnded(_ id: ConnectionID) throws {
+        if isKnown(id), flows[Int(id.slot)].hasEnded { throw stack.status(of: id)?.error ?? ConnectionError.notOpen }
     }
 
-    /// Writes as much as there is room for.
+    /// As many octets as are there, up to `limit`; empty at the end of the stream, `nil` when nothing is there. No buffer
+    /// is made before there is something for it.
+    func readArrayNow(_ id: ConnectionID, upTo limit: Int) throws(ConnectionError) -> [UInt8]? {
+        guard isRunning else { throw .aborted }
+        let room = min(limit, max(stack.status(of: id)?.unread ?? 0, 1))
+        var failure: ConnectionError?
+        var isThere = true
+        let bytes = [UInt8](unsafeUninitializedCapacity: room) { memory, count in
+            var span = UnsafeMutableRawBufferPointer(memory).mutableBytes
+            do throws(ConnectionError) {
+                if let read = try readNow(id, into: &span) { count = read } else { isThere = false }
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        return isThere ? bytes : nil
+    }
+
+    /// Writes as much as there is room for, and sends at once what may be sent.
     func writeNow(_ id: ConnectionID, _ bytes: RawSpan) throws(ConnectionError) -> Int {
         guard isRunning else { throw .aborted }
-        return try stack.write(id, bytes, at: MonotonicClock.now())
+        let taken = try stack.write(id, bytes, at: MonotonicClock.now())
+        if taken > 0 { transmitNow() }
+        return taken
     }
 
     func write(_ id: ConnectionID, _ bytes: RawSpan) async throws {
@@ -145,13 +152,21 @@ extension Host {
         while offset < bytes.byteCount {
             let taken = try writeNow(id, bytes.extracting(offset..<bytes.byteCount))
             offset += taken
-            if offset == bytes.byteCount { return }
             if taken == 0 {
-                if isKnown(id), flows[Int(id.slot)].hasEnded {
-                    throw stack.status(of: id)?.error ?? ConnectionError.notOpen
-                }
+                try checkNotEnded(id)
                 try await wait(for: .write, at: id)
             }
+        }
+    }
+
+    /// Runs `body` at once. The caller must be on the loop's thread, where nothing else of this host runs then.
+    ///
+    /// `assumeIsolated` asks for more: that the running task be formally on the host's executor, which a task that merely
+    /// prefers the loop is not, though both are one thread.
+    nonisolated func here<Value>(_ body: (isolated Host) throws -> Value) rethrows -> Value {
+        loop.checkIsolated()
+        return try withoutActuallyEscaping(body) { body in
+            try unsafeBitCast(body, to: ((Host) throws -> Value).self)(self)
         }
     }
 

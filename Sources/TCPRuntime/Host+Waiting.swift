@@ -108,24 +108,52 @@ extension Host {
 
     /// Waits for one kind of readiness; may return early, so callers look again.
     func wait(for kind: WaitKind, at id: ConnectionID) async throws(CancellationError) {
-        lastTicket += 1
-        let ticket = lastTicket
+        let ticket = loop.nextTicket()
         let isReady = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
-                let slot = Int(id.slot)
+                let waiter = Waiter(ticket: ticket, continuation: continuation)
                 if Task.isCancelled {
                     continuation.resume(returning: false)
-                } else if !isKnown(id) || flows[slot].hasEnded {
+                } else if !install(waiter, for: kind, at: id) {
                     continuation.resume(returning: true)
-                } else {
-                    precondition(flows[slot][kind] == nil, "one task reads and one writes a connection at a time")
-                    flows[slot][kind] = Waiter(ticket: ticket, continuation: continuation)
                 }
             }
         } onCancel: {
-            loop.onLoop { _ in self.assumeIsolated { $0.cancel(kind, at: id, ticket: ticket) } }
+            loop.onLoop { _ in self.here { $0.cancel(kind, at: id, ticket: ticket) } }
         }
         if !isReady { throw CancellationError() }
+    }
+
+    /// The same for a task that runs on the loop already, without a hop to the host and back.
+    nonisolated(nonsending) func waitHere(for kind: WaitKind, at id: ConnectionID) async throws(CancellationError) {
+        let ticket = loop.nextTicket()
+        var isElsewhere = false
+        let isReady = await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                let waiter = Waiter(ticket: ticket, continuation: continuation)
+                if !loop.isCurrent {
+                    // The task came to this thread by an actor of the loop's and prefers no executor: this closure left it.
+                    isElsewhere = true
+                    continuation.resume(returning: true)
+                } else if Task.isCancelled {
+                    continuation.resume(returning: false)
+                } else if !here({ $0.install(waiter, for: kind, at: id) }) {
+                    continuation.resume(returning: true)
+                }
+            }
+        } onCancel: {
+            loop.onLoop { _ in self.here { $0.cancel(kind, at: id, ticket: ticket) } }
+        }
+        if isElsewhere { return try await wait(for: kind, at: id) }
+        if !isReady { throw CancellationError() }
+    }
+
+    /// Returns whether there is something to wait for.
+    private func install(_ waiter: Waiter, for kind: WaitKind, at id: ConnectionID) -> Bool {
+        guard isKnown(id), !flows[Int(id.slot)].hasEnded else { return false }
+        precondition(flows[Int(id.slot)][kind] == nil, "one task reads and one writes a connection at a time")
+        flows[Int(id.slot)][kind] = waiter
+        return true
     }
 
     private func cancel(_ kind: WaitKind, at id: ConnectionID, ticket: UInt64) {
@@ -136,8 +164,7 @@ extension Host {
 
     /// Waits until a listener may have a connection to give, or has ended.
     func wait(at id: ListenerID) async throws(CancellationError) {
-        lastTicket += 1
-        let ticket = lastTicket
+        let ticket = loop.nextTicket()
         let isReady = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 if Task.isCancelled {
@@ -149,7 +176,7 @@ extension Host {
                 }
             }
         } onCancel: {
-            loop.onLoop { _ in self.assumeIsolated { $0.cancel(at: id, ticket: ticket) } }
+            loop.onLoop { _ in self.here { $0.cancel(at: id, ticket: ticket) } }
         }
         if !isReady { throw CancellationError() }
     }

@@ -25,7 +25,7 @@ public final class TCPConnection: Sendable {
     deinit {
         let id = self.id
         let host = self.host
-        host.loop.onLoop { _ in host.assumeIsolated { $0.release(id) } }
+        host.loop.onLoop { _ in host.here { $0.release(id) } }
     }
 
     // MARK: Reading
@@ -36,6 +36,11 @@ public final class TCPConnection: Sendable {
     /// - Throws: `ConnectionError` when the connection has ended otherwise than by the peer's close; `CancellationError`.
     public nonisolated(nonsending) func read(into buffer: inout MutableRawSpan) async throws -> Int {
         precondition(buffer.byteCount > 0, "a read must have room for an octet")
+        while host.loop.isCurrent {
+            if let count = try host.here({ try $0.readNow(id, into: &buffer) }) { return count }
+            try host.here { try $0.checkNotEnded(id) }
+            try await host.waitHere(for: .read, at: id)
+        }
         return try await host.read(id, into: &buffer)
     }
 
@@ -45,7 +50,14 @@ public final class TCPConnection: Sendable {
     /// - Returns: the octets, at least one; `nil` at the end of the stream.
     /// - Throws: as `read(into:)`.
     public nonisolated(nonsending) func read(upTo limit: Int = 65_536) async throws -> [UInt8]? {
-        try await host.readArray(id, upTo: limit)
+        precondition(limit > 0, "a read must have room for an octet")
+        while host.loop.isCurrent {
+            if let bytes = try host.here({ try $0.readArrayNow(id, upTo: limit) }) { return bytes.isEmpty ? nil : bytes }
+            try host.here { try $0.checkNotEnded(id) }
+            try await host.waitHere(for: .read, at: id)
+        }
+        let bytes = try await host.readArray(id, upTo: limit)
+        return bytes.isEmpty ? nil : bytes
     }
 
     // MARK: Writing
@@ -56,12 +68,21 @@ public final class TCPConnection: Sendable {
     /// - Throws: `ConnectionError` when the connection has ended, or this side has closed; `CancellationError`. Some of the
     ///   octets may have been queued then.
     public nonisolated(nonsending) func write(_ bytes: RawSpan) async throws {
-        try await host.write(id, bytes)
+        var offset = 0
+        while host.loop.isCurrent, offset < bytes.byteCount {
+            let taken = try host.here { try $0.writeNow(id, bytes.extracting(offset..<bytes.byteCount)) }
+            offset += taken
+            if taken == 0 {
+                try host.here { try $0.checkNotEnded(id) }
+                try await host.waitHere(for: .write, at: id)
+            }
+        }
+        if offset < bytes.byteCount { try await host.write(id, bytes.extracting(offset..<bytes.byteCount)) }
     }
 
     /// Writes all of `bytes`; see `write(_:)` above.
     public nonisolated(nonsending) func write(_ bytes: [UInt8]) async throws {
-        try await host.write(id, bytes.span.bytes)
+        try await write(bytes.span.bytes)
     }
 
     // MARK: The end

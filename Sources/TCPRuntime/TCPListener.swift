@@ -23,7 +23,7 @@ public final class TCPListener: AsyncSequence, Sendable {
     deinit {
         let id = self.id
         let host = self.host
-        host.loop.onLoop { _ in host.assumeIsolated { $0.stopListening(id) } }
+        host.loop.onLoop { _ in host.here { $0.stopListening(id) } }
     }
 
     /// Waits for the next connection; `nil` when the listener is closed.

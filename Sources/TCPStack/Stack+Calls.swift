@@ -264,7 +264,7 @@ extension Connection {
     func status(local: Endpoint, remote: Endpoint, _ context: borrowing Context) -> ConnectionStatus {
         ConnectionStatus(
             state: state, local: local, remote: remote, error: error, unread: receiveQueue.count,
-            unacknowledged: sendQueue.count, room: max(0, context.parameters.sendBuffer - sendQueue.count),
+            unacknowledged: sendQueue.count, room: room(context),
             urgent: urgentCount, smoothedRTT: .nanoseconds(rtt.smoothed),
             retransmissionTimeout: .nanoseconds(rtt.timeout(context.parameters)),
             congestionWindow: Int(congestion.window), slowStartThreshold: Int(congestion.threshold),

@@ -148,12 +148,17 @@ extension Stack {
         return slot
     }
 
+    /// Whether `nextEvent` is worth a call. Packets that come and go, and calls, can each bring events.
+    public var hasEvents: Bool { !ready.isEmpty || !acceptable.isEmpty || hasMemoryForWriters }
+
+    private var hasMemoryForWriters: Bool { !waitingForMemory.isEmpty && context.pool.hasRoom(context.budget) }
+
     /// The next event; `nil` when there is none. Events of one connection that were not taken yet are one event.
     public mutating func nextEvent() -> StackEvent? {
         while let listener = acceptable.popLast() {
             if let index = listenerIndex(listener), listeners[index].waiting > 0 { return .acceptable(listener) }
         }
-        if !waitingForMemory.isEmpty, context.pool.hasRoom(context.budget) { wakeWritersForMemory() }
+        if hasMemoryForWriters { wakeWritersForMemory() }
         guard !ready.isEmpty else { return nil }
         let slot = ready.head
         removeFromReady(slot)

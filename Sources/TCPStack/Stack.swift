@@ -173,6 +173,7 @@ extension Configuration {
         result.orphanTimeout = orphanTimeout.nanoseconds
         result.sendBuffer = min(max(sendBuffer, 1), 1 << 30)
         result.receiveBuffer = min(max(receiveBuffer, 1), 1 << 30)
+        result.unsentBuffer = max(unsentBuffer, 1)
         result.windowScaling = windowScaling
         if !windowScaling { result.receiveBuffer = min(result.receiveBuffer, 65535) }
         result.timestamps = timestamps

@@ -58,7 +58,10 @@ extension ScriptedPeer {
         guard segment.flags.contains(.ack), segment.source.port == target.port else { return }
         let edge = relativeAcknowledgment(segment) + Int(segment.tcp.window) << (isSYN ? 0 : stackShift)
         if let grantedEdge, !isSYN {
-            require(edge >= grantedEdge, "the right edge \(grantedEdge) is not taken back to \(edge) (SHLD-14)")
+            // RFC 7323 §2.4: rounding to the window's unit may take back less than one unit.
+            let rounding = 1 << stackShift - 1
+            require(
+                edge >= grantedEdge - rounding, "the right edge \(grantedEdge) is not taken back to \(edge) (SHLD-14)")
         }
         grantedEdge = max(grantedEdge ?? edge, edge)
     }

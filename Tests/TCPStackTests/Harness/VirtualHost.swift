@@ -142,6 +142,20 @@ final class VirtualHost {
     /// The next connection of a listener.
     func accept(_ listener: ListenerID) -> ConnectionID? { stack.accept(listener) }
 
+    /// Reads all there is to read of a connection, and says how much that was.
+    func drain(_ id: ConnectionID) -> Int {
+        var octets = [UInt8](repeating: 0, count: 65_536)
+        var total = 0
+        while true {
+            var span = octets.mutableSpan
+            var bytes = span.mutableBytes
+            guard case .bytes(let count) = try? stack.read(id, into: &bytes, at: now) else { break }
+            total += count
+        }
+        settle()
+        return total
+    }
+
     /// The state of the flow between two endpoints, whatever form the stack keeps it in.
     func state(local: Endpoint, remote: Endpoint) -> State? {
         stack.flows().first { $0.local == local && $0.remote == remote }?.state

@@ -109,10 +109,11 @@ struct OptionParsingTests {
     @Test("Options given twice do no harm [B-20]", arguments: Family.allCases)
     func twice(family: Family) {
         let peer = ScriptedPeer(family)
+        peer.offer = ScriptedPeer.Offer(windowScale: 2, sack: true)
         peer.listen()
         peer.send(
             .syn, options: [.mss(900), .mss(700), .sackPermitted, .sackPermitted, .windowScale(1), .windowScale(2)])
-        peer.expect([.syn, .ack])
+        peer.agree(stack: peer.expect([.syn, .ack]))
         peer.send(.ack)
         peer.accept()
         peer.write(5000)

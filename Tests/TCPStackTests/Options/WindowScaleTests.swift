@@ -113,7 +113,7 @@ struct WindowScaleTests {
     func unsigned(family: Family) {
         let peer = ScriptedPeer(family)
         peer.establish()
-        peer.write(200_000)
+        peer.write(900_000)
         // Slow start opens the congestion window; the peer's window is then what holds.
         for _ in 0..<12 {
             let acks = peer.pending.count
