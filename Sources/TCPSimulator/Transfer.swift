@@ -112,8 +112,9 @@ public struct Transfer: Sendable {
             retransmitted: Int(
                 client.stack.counters.segmentsRetransmitted + server.stack.counters.segmentsRetransmitted),
             lost: link.forward.lost + link.backward.lost,
-            badChecksums: Int(client.stack.counters[.badChecksum] + server.stack.counters[.badChecksum]), outcome: outcome, clientMemory: client.stack.memory,
-            serverMemory: server.stack.memory, closedClientMemory: closed.0, closedServerMemory: closed.1)
+            badChecksums: Int(client.stack.counters[.badChecksum] + server.stack.counters[.badChecksum]),
+            outcome: outcome, clientMemory: client.stack.memory, serverMemory: server.stack.memory,
+            closedClientMemory: closed.0, closedServerMemory: closed.1)
     }
 
     /// Whether both programs are done and no connection is left but in TIME-WAIT.

@@ -67,7 +67,7 @@ struct SoakTests {
         let report = soak(seed: 7, ipv6: false)
         let empty = SoakTests.emptyHosts()
         #expect(report.clientMemory.total == empty.client && report.serverMemory.total == empty.server)
-        #expect(report.closedClientMemory.timeWaitCount + report.closedServerMemory.timeWaitCount == 1)
+        #expect(report.closedClientMemory.timeWaitCount + report.closedServerMemory.timeWaitCount >= 1)
     }
 
     @Test(
