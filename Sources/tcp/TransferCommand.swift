@@ -57,7 +57,12 @@ struct TransferCommand: ParsableCommand {
             bytes: bytes, link: LinkConfiguration(rate: rate, delay: delay, queue: queue),
             faults: LinkFaults(loss: loss, duplication: duplicate, reordering: reorder, corruption: corrupt),
             options: presentation.sceneOptions)
-        transfer.configuration.memoryBudget = 256 << 20
+        // Room for twice what fills the path, so that the network is what limits.
+        let path = rate / 8 * 2 * Double(delay.nanoseconds) / 1e9 + Double(queue)
+        let buffer = max(1 << 20, Int(min(2 * path, Double(64 << 20))))
+        transfer.configuration.sendBuffer = buffer
+        transfer.configuration.receiveBuffer = buffer
+        transfer.configuration.memoryBudget = 512 << 20
         var lines = LineBuffer()
         var observer: ((TraceEvent, TracedSegment?) -> Void)?
         if presentation.json && !summary {
