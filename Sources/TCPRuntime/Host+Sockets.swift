@@ -142,12 +142,13 @@ extension Host {
         return isThere ? bytes : nil
     }
 
-    /// Writes as much as there is room for, and sends at once what may be sent.
+    /// Writes as much as there is room for. A short write is somebody's turn in a dialogue: it leaves at once. Bulk waits
+    /// for the loop, which makes larger segments of it.
     func writeNow(_ id: ConnectionID, _ bytes: RawSpan) throws(ConnectionError) -> Int {
         guard isRunning else { throw .aborted }
         willLook(.write, at: id)
         let taken = try stack.write(id, bytes, at: MonotonicClock.now())
-        if taken > 0 { transmitNow() }
+        if taken > 0, bytes.byteCount <= 16_384 { transmitNow() }
         return taken
     }
 
