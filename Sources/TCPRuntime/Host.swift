@@ -125,25 +125,27 @@ public actor Host {
 
     // MARK: The turn of the loop
 
-    fileprivate func receiveTurnOnLoop() {
-        guard isRunning else { return }
+    fileprivate func receiveTurnOnLoop() -> Bool {
+        guard isRunning else { return false }
+        let hasRead: Bool
         do {
-            try readDevice()
+            hasRead = try readDevice()
         } catch {
             fail(error)
-            return
+            return false
         }
         if let deadline = stack.nextDeadline {
             let now = MonotonicClock.now()
             if deadline <= now { stack.advance(to: now) }
         }
         deliverEvents()
+        return hasRead
     }
 
     /// Reads a burst. The first of a quiet time is one packet, so that its answer leaves before the next is asked for;
     /// bursts double while there is more.
-    private func readDevice() throws(DeviceError) {
-        guard deviceMayHavePackets else { return }
+    private func readDevice() throws(DeviceError) -> Bool {
+        guard deviceMayHavePackets else { return false }
         let memory = incoming.octets
         var budget = 128 << 10
         var count = 0
@@ -152,13 +154,14 @@ public actor Host {
             guard let packet = try device.read(into: &span) else {
                 deviceMayHavePackets = false
                 burst = 1
-                return
+                return count > 0
             }
             stack.receive(span.bytes.extracting(0..<packet.length), metadata: packet.metadata, at: MonotonicClock.now())
             budget -= packet.length
             count += 1
         }
         burst = min(burst * 2, 64)
+        return true
     }
 
     private func deliverEvents() {
@@ -219,7 +222,7 @@ extension Host: LoopClient {
         here { $0.descriptorReadyOnLoop(readable: readable) }
     }
 
-    nonisolated func receiveTurn() { here { $0.receiveTurnOnLoop() } }
+    nonisolated func receiveTurn() -> Bool { here { $0.receiveTurnOnLoop() } }
 
     nonisolated func transmitTurn() -> Bool { here { $0.transmitTurnOnLoop() } }
 
