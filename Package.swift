@@ -14,9 +14,15 @@ let house: [SwiftSetting] =
         .enableUpcomingFeature("InternalImportsByDefault"),
     ] + (strict ? [.treatAllWarnings(as: .error)] : [])
 
-let core: [SwiftSetting] =
-    house + [.strictMemorySafety()]
-    + (embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : [])
+/// What makes a target Embedded Swift.
+let bare: [SwiftSetting] = embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : []
+
+let core: [SwiftSetting] = house + [.strictMemorySafety()] + bare
+
+/// Gives the counting functions of the benchmarks the allocator's names.
+let countingAllocator = ["malloc", "calloc", "realloc", "memalign", "aligned_alloc", "posix_memalign"].flatMap {
+    ["-Xlinker", "--defsym=\($0)=counted_\($0)"]
+}
 
 let coreTargets: [Target] = [
     .target(name: "TCPWire", swiftSettings: core),
@@ -26,10 +32,12 @@ let coreTargets: [Target] = [
 
 let hostedTargets: [Target] = [
     .target(name: "TCPTrace", dependencies: ["TCPWire", "TCPEngine"], swiftSettings: house),
-    .target(name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
+    .target(
+        name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
     .target(
-        name: "TCPRuntime", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace", "CLinux"], swiftSettings: house),
+        name: "TCPRuntime", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace", "CLinux"],
+        swiftSettings: house),
     .executableTarget(
         name: "tcp",
         dependencies: [
@@ -39,7 +47,7 @@ let hostedTargets: [Target] = [
     .executableTarget(
         name: "benchmarks",
         dependencies: ["TCPRuntime", "TCPSimulator", "TCPStack", "TCPEngine", "TCPWire", "CLinux"],
-        path: "Benchmarks", swiftSettings: house),
+        path: "Benchmarks", swiftSettings: house, linkerSettings: [.unsafeFlags(countingAllocator)]),
     .testTarget(name: "TCPWireTests", dependencies: ["TCPWire"], swiftSettings: house),
     .testTarget(name: "TCPEngineTests", dependencies: ["TCPEngine", "TCPWire"], swiftSettings: house),
     .testTarget(name: "TCPStackTests", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
@@ -55,7 +63,7 @@ let hostedTargets: [Target] = [
 let embeddedTargets: [Target] = [
     .executableTarget(
         name: "EmbeddedExample", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], path: "Examples/Embedded",
-        swiftSettings: core)
+        swiftSettings: house + bare)
 ]
 
 let package = Package(

@@ -5,6 +5,17 @@ import TCPRuntime
 import TCPStack
 import TCPWire
 
+/// The benchmarks with the kernel at the other end.
+let kernelBenchmarks = [
+    Benchmark(name: "kernel", summary: "the kernel's TCP to ours over TUN, beside the kernel to itself over veth") { context in
+        try runKernelBenchmarks(quick: context.isQuick) { name, value, unit in
+            let parts = name.split(separator: ",", maxSplits: 1)
+            context.report.add(
+                parts.count > 1 ? String(parts[1].drop { $0 == " " }) : "", String(parts[0]), value, unit)
+        }
+    }
+]
+
 /// Our TCP against the kernel's over TUN, beside the kernel against itself over veth, in one run: throughput each way,
 /// request and response, connections per second; and what `tcp serve` holds resident.
 ///

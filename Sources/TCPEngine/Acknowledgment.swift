@@ -85,10 +85,7 @@ extension Connection {
         } else {
             retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
         }
-        if flags.contains(.wantsRoom), sendQueue.count <= context.parameters.sendBuffer / 2 {
-            flags.remove(.wantsRoom)
-            changes.insert(.writable)
-        }
+        offerRoom(context)
         if acknowledgesFin { finAcknowledged(&context) }
     }
 
@@ -118,6 +115,14 @@ extension Connection {
         {
             let elapsed = Int32(bitPattern: timestampClock(context.now) &- echo)
             guard elapsed >= 0, elapsed < 600_000 else { return }
+            // A peer that had the segment already echoes its first sending: that the acknowledgment was lost, and a timeout
+            // waited for, is no round trip.
+            if let recovery,
+                context.now.nanoseconds &- Int64(elapsed) &* 1_000_000 < recovery.retransmittedAt.nanoseconds
+                    &- 1_000_000
+            {
+                return
+            }
             let perRoundTrip = max(1, Int64(inFlight) / Int64(2 &* segmentSize))
             rtt.add(sample: max(1_000_000, Int64(elapsed) &* 1_000_000), weight: perRoundTrip)
         }

@@ -30,9 +30,12 @@ import TCPWire
 
     package init() {}
 
-    deinit {
-        for slab in 0..<free.count { unsafe slabs[slab]?.deallocate() }
+    /// Frees the slabs. A class, because Embedded Swift runs no deinit of another module's structure that is not public.
+    @safe private final class Owner {
+        var slabs: [UnsafeMutableRawPointer?] = unsafe []
+        deinit { for index in unsafe slabs.indices { unsafe slabs[index]?.deallocate() } }
     }
+    private let owner = Owner()
 
     /// Bytes of blocks in use.
     package var usedBytes: Int { usedBlocks &* Self.blockSize }
@@ -40,6 +43,11 @@ import TCPWire
     package var idleBytes: Int { slabCount &* Self.slabBytes &- usedBytes }
     /// Whether there is memory to give back.
     package var canTrim: Bool { idleSlabs > 0 }
+
+    /// Whether a few blocks can be had.
+    package func hasRoom(_ budget: Budget) -> Bool {
+        idleBytes >= 4 * Self.blockSize || budget.remaining >= Self.slabBytes
+    }
 
     /// Takes a block; `none` when the budget has no room.
     package mutating func allocate(_ budget: inout Budget) -> UInt32 {
@@ -63,15 +71,16 @@ import TCPWire
         let base = UnsafeMutableRawPointer.allocate(byteCount: Self.slabBytes, alignment: 64)
         slabCount &+= 1
         idleSlabs &+= 1
-        for slab in 0..<free.count where unsafe slabs[slab] == nil {
-            unsafe slabs[slab] = base
-            free[slab] = .max
-            hint = slab
-            return true
+        hint = 0
+        while hint < free.count, unsafe slabs[hint] != nil { hint &+= 1 }
+        if hint == free.count {
+            unsafe slabs.append(base)
+            free.append(.max)
+        } else {
+            unsafe slabs[hint] = base
+            free[hint] = .max
         }
-        unsafe slabs.append(base)
-        free.append(.max)
-        hint = free.count &- 1
+        unsafe owner.slabs = slabs
         return true
     }
 
@@ -102,6 +111,7 @@ import TCPWire
             surplus &-= 1
             budget.release(Self.slabBytes)
         }
+        unsafe owner.slabs = slabs
         leastIdleSlabs = idleSlabs
     }
 
@@ -131,6 +141,10 @@ import TCPWire
         precondition(range.upperBound <= Self.blockSize, "the copy ends outside its block")
         return unsafe UnsafeRawBufferPointer(start: address(block) + range.lowerBound, count: range.count)
     }
+
+    /// Where octets of a block lie. They stay there until the block is given back.
+    @unsafe
+    func memory(_ block: UInt32, _ range: Range<Int>) -> UnsafeRawBufferPointer { unsafe span(block, range) }
 
     /// An index array for a queue, empty.
     package mutating func takeIndex(capacity: Int) -> [UInt32] {

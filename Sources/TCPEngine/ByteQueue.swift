@@ -84,6 +84,33 @@ package struct ByteQueue: ~Copyable {
         }
     }
 
+    /// Gives the places where `count` octets lie, `offset` after the head, in their order: as few as there can be. They are
+    /// good until octets are taken from the queue.
+    @unsafe
+    package func forEachFragment(
+        from offset: Int, count: Int, _ pool: borrowing BlockPool, _ body: (UnsafeRawBufferPointer) -> Void
+    ) {
+        precondition(offset >= 0 && count >= 0 && offset &+ count <= Int(length), "these octets are not in the queue")
+        var current = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        var done = 0
+        var position = Int(headOffset) &+ offset
+        while done < count {
+            let start = position % BlockPool.blockSize
+            let part = min(BlockPool.blockSize &- start, count &- done)
+            let slot = (Int(first) &+ position / BlockPool.blockSize) & (ring.count &- 1)
+            let next = unsafe pool.memory(ring[slot], start..<start &+ part)
+            if let base = current.baseAddress, unsafe base + current.count == next.baseAddress {
+                unsafe current = UnsafeRawBufferPointer(start: base, count: current.count &+ part)
+            } else {
+                if current.count > 0 { unsafe body(current) }
+                unsafe current = next
+            }
+            done &+= part
+            position &+= part
+        }
+        if current.count > 0 { unsafe body(current) }
+    }
+
     /// Takes `count` octets from the head. `keepsRest` says that octets were placed past the end: their blocks stay.
     package mutating func removeFirst(_ count: Int, keepsRest: Bool = false, _ pool: inout BlockPool) {
         precondition(count <= Int(length), "these octets are not in the queue")

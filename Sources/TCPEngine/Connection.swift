@@ -38,6 +38,8 @@ package struct Connection: ~Copyable {
         static let hasTimestamp = Flags(rawValue: 1 << 18)
         /// Small segments may leave: the override time-out of silly-window avoidance passed.
         static let overrideSWS = Flags(rawValue: 1 << 19)
+        /// A write found no memory.
+        static let wantsMemory = Flags(rawValue: 1 << 21)
         /// CLOSE was called before our SYN was acknowledged.
         static let closeWanted = Flags(rawValue: 1 << 20)
     }
@@ -253,6 +255,7 @@ package struct Connection: ~Copyable {
         if recovery == nil, context.budget.reserve(Recovery.cost) {
             context.recoveryBytes &+= Recovery.cost
             recovery = Recovery(at: send.unacknowledged)
+            flags.remove(.timing)
         }
         return recovery
     }
@@ -298,7 +301,7 @@ extension Connection {
     /// Eff.snd.MSS without options that only some segments carry (RFC 9293 §3.7.1): the timestamps are counted here.
     package var segmentSize: Int {
         // A peer that announces less than this would make segments of almost nothing but header.
-        let size = max(48, Int(min(peerSegmentSize, linkSegmentSize)))
+        let size = min(max(48, Int(peerSegmentSize)), Int(linkSegmentSize))
         return flags.contains(.timestamps) ? size &- 12 : size
     }
 

@@ -11,6 +11,8 @@ package struct Parameters: Sendable {
     package var orphanTimeout: Int64 = 60_000_000_000
     package var sendBuffer = 1 << 20
     package var receiveBuffer = 1 << 20
+    /// The most octets a connection takes before they may be sent.
+    package var unsentBuffer = Int.max
     package var windowScaling = true
     package var timestamps = true
     package var selectiveAcknowledgment = true

@@ -6,6 +6,8 @@ package struct RTTEstimator {
     package private(set) var variation: Int64 = 0
     /// How often the timeout was doubled since new data was acknowledged.
     package private(set) var backoff: UInt8 = 0
+    /// Whether our SYN had to be sent again.
+    private var synWasLost = false
 
     /// The clock's granularity G: the timing wheel's tick.
     static let granularity: Int64 = 131_072
@@ -29,10 +31,9 @@ package struct RTTEstimator {
     package func timeout(_ parameters: borrowing Parameters) -> Int64 {
         let base =
             smoothed == 0
-            ? parameters.initialRTO
+            ? max(parameters.initialRTO, synWasLost ? 3_000_000_000 : 0)
             : max(parameters.minimumRTO, smoothed &+ max(RTTEstimator.granularity, 4 &* variation))
-        let shifted = base &<< Int64(min(backoff, 16))
-        return min(max(shifted, base), max(parameters.maximumRTO, base))
+        return min(min(base, parameters.maximumRTO) &<< Int64(min(backoff, 16)), parameters.maximumRTO)
     }
 
     /// RFC 6298 §5.5.
@@ -42,9 +43,5 @@ package struct RTTEstimator {
     package mutating func endBackOff() { backoff = 0 }
 
     /// RFC 6298 §5.7: after a SYN was lost the timeout of data starts at three seconds.
-    package mutating func startAfterLostSYN() {
-        guard smoothed == 0 else { return }
-        smoothed = 1_000_000_000
-        variation = 500_000_000
-    }
+    package mutating func startAfterLostSYN() { synWasLost = true }
 }

@@ -33,12 +33,9 @@ package final class Reassembly {
     }
 
     /// RFC 2018 §4 and RFC 2883 §4: the duplicate first, then the range that changed last, then the others by recency.
-    /// The duplicate is reported once.
+    /// The caller forgets the duplicate when a segment with it leaves: it is reported once.
     package func fillSACK(_ options: inout TCPOptions, room: Int) {
-        if let duplicate, options.sackCount < room {
-            options.appendSACK(duplicate)
-            self.duplicate = nil
-        }
+        if let duplicate, options.sackCount < room { options.appendSACK(duplicate) }
         let reported = options.sackCount
         for index in 0..<recentCount where options.sackCount < room {
             guard let range = ranges.range(holding: recent[index]) else { continue }

@@ -52,8 +52,9 @@ extension Connection {
         guard flags.contains(.ack) else { return }
         heardAt = context.now
         keepAliveProbes = 0
-        updateTimestamp(header, sequence, context)
         guard processAcknowledgment(header, sequence, isEmpty: length == 0, &context) else { return }
+        // Only now: a forged segment must not make the peer's own look old.
+        updateTimestamp(header, sequence, context)
         // Sixth: check the URG bit.
         if flags.contains(.urg) { processUrgent(header, sequence) }
         guard length > 0 else { return }

@@ -24,6 +24,8 @@ package final class Recovery {
     package var point: SequenceNumber
     /// HighRxt: what was sent again lies before this.
     package var retransmitted: SequenceNumber
+    /// When something was last sent again.
+    package var retransmittedAt = Instant(nanoseconds: .min / 2)
     /// What was not SACKed before this counts as lost.
     package var lostBefore: SequenceNumber
     /// The rescue retransmission of RFC 6675 §5 rule 4 was sent.

@@ -48,10 +48,7 @@ extension Connection {
         let hadGap = reassembly.map { !$0.ranges.isEmpty || $0.fin != nil } ?? false
         var hasFin = hasFin
         if text.byteCount > 0 {
-            let stored = receiveQueue.append(text, &context.pool, &context.budget)
-            receive.next += stored
-            if stored < text.byteCount { hasFin = false }
-            if stored > 0 { changes.insert(.readable) }
+            if !appendGaps(text, &context) { hasFin = false }
             noteSize(text.byteCount, segments: segments)
         }
         if hadGap { closeGap(&context) }
@@ -61,6 +58,24 @@ extension Connection {
             return
         }
         scheduleAcknowledgment(fillsGap: hadGap, &context)
+    }
+
+    /// Takes the octets of `text`, which begins at RCV.NXT; those that came earlier stay as they are. Says whether there
+    /// was room for all.
+    private mutating func appendGaps(_ text: RawSpan, _ context: inout Context) -> Bool {
+        let end = receive.next + text.byteCount
+        while receive.next < end {
+            let start = text.byteCount &- end.distance(from: receive.next)
+            let gap = reassembly?.ranges.first.map { $0.start.distance(from: receive.next) } ?? text.byteCount
+            let count = min(gap, text.byteCount &- start)
+            let stored = receiveQueue.append(
+                text.extracting(start..<start &+ count), &context.pool, &context.budget)
+            receive.next += stored
+            if stored > 0 { changes.insert(.readable) }
+            if stored < count { return false }
+            if receive.next < end { closeGap(&context) }
+        }
+        return true
     }
 
     /// Octets that came earlier and now follow without a gap.
@@ -92,6 +107,10 @@ extension Connection {
             reassembly.note(position)
         } else if text.byteCount > 0 {
             guard reassembly.ranges.count < Reassembly.limit || known != nil else { return }
+            // RFC 2883 §4.2: of a segment held in part the first such part is reported.
+            if let known, known.end > position {
+                reassembly.duplicate = SACKBlock(start: position, end: known.end)
+            }
             // Where a range begins inside this segment the octets that came first stay as well: only gaps are written.
             end = position + placeGaps(text, at: position, offset: offset, reassembly, &context)
             reassembly.ranges.insert(SACKBlock(start: position, end: end), limit: Reassembly.limit)

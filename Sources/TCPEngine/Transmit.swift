@@ -94,7 +94,8 @@ extension Connection {
         send.next = start + (count &+ (hasFin ? 1 : 0))
         if count > 0, count % size != 0 { smallEnd = send.next }
         flags.remove(.overrideSWS)
-        if !flags.contains(.timing) {
+        // Not past a gap: an acknowledgment that waits for a retransmission would measure that.
+        if !flags.contains(.timing), recovery == nil {
             flags.insert(.timing)
             timedEnd = send.next
             timedAt = context.now
@@ -105,6 +106,7 @@ extension Connection {
         if retransmitAt == .distantFuture || idle {
             retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
         }
+        offerRoom(context)
         finish(&segment, &context)
         return segment
     }
@@ -201,7 +203,10 @@ extension Connection {
         if carriesFin { segment.flags.insert(.fin) }
         if count > 0, start + count == finSequence { segment.flags.insert(.psh) }
         let after = start + (count &+ (carriesFin ? 1 : 0))
-        if let recovery { recovery.retransmitted = .later(recovery.retransmitted, after) }
+        if let recovery {
+            recovery.retransmitted = .later(recovery.retransmitted, after)
+            recovery.retransmittedAt = context.now
+        }
         flags.remove(.timing)
         retransmittedSegments &+= 1
         context.retransmittedSegments &+= 1
@@ -259,7 +264,10 @@ extension Connection {
         receive.acknowledged = receive.next
         acknowledgeAt = .distantFuture
         if receive.duplicates == 0 { flags.remove(.acknowledgeNow) }
-        if let reassembly, reassembly.isIdle { dropReassembly(&context) }
+        if let reassembly {
+            if segment.options.sackCount > 0 { reassembly.duplicate = nil }
+            if reassembly.isIdle { dropReassembly(&context) }
+        }
     }
 
     /// The window field. Its right edge moves in worthwhile steps (RFC 9293 MUST-39) and never to the left (SHLD-14).

@@ -10,14 +10,32 @@ extension Connection {
         case .closed, .listen: throw error ?? .notOpen
         default: throw .closing
         }
-        let room = context.parameters.sendBuffer &- sendQueue.count
-        let count = min(bytes.byteCount, max(0, room))
+        let count = min(bytes.byteCount, room(context))
         var stored = 0
         if count > 0 {
             stored = sendQueue.append(bytes.extracting(0..<count), &context.pool, &context.budget)
         }
-        if stored < bytes.byteCount { flags.insert(.wantsRoom) }
+        if stored < count {
+            // No acknowledgment of this connection may ever make room for it: memory that others give back does.
+            flags.insert(.wantsMemory)
+        } else if stored < bytes.byteCount {
+            flags.insert(.wantsRoom)
+        }
         return stored
+    }
+
+    /// Octets a write would take now, as far as the connection's own limits go.
+    package func room(_ context: borrowing Context) -> Int {
+        max(0, min(context.parameters.sendBuffer &- sendQueue.count, context.parameters.unsentBuffer &- unsent))
+    }
+
+    /// Tells a writer that was refused once half of what it may use is free.
+    mutating func offerRoom(_ context: borrowing Context) {
+        guard flags.contains(.wantsRoom) else { return }
+        let whole = min(context.parameters.sendBuffer, context.parameters.unsentBuffer)
+        guard room(context) >= max(1, whole / 2) else { return }
+        flags.remove(.wantsRoom)
+        changes.insert(.writable)
     }
 
     /// Moves octets to `buffer`: how many, zero when none are there; `nil` at the end of the stream.
@@ -44,13 +62,24 @@ extension Connection {
     /// buffer, when the window it knows is less than half of what it could be.
     private mutating func offerWindow(_ context: borrowing Context) {
         guard isReceiving else { return }
-        let limit = context.parameters.receiveBuffer
+        // Without scaling no window above 65535 octets can be told.
+        let limit = min(context.parameters.receiveBuffer, 65535 &<< Int(receive.scale))
         let known = advertisedWindow
         let gain = limit &- receiveQueue.count &- known
         guard gain >= min(limit / 2, Int(linkSegmentSize)) else { return }
         if known < Int(linkSegmentSize) || gain >= limit / 4 || known < limit / 2 && gain >= 2 &* Int(linkSegmentSize) {
             flags.insert(.acknowledgeNow)
         }
+    }
+
+    /// Whether a write was cut short by the budget rather than by the connection's own limit.
+    package var wantsMemory: Bool { flags.contains(.wantsMemory) }
+
+    /// There is memory again.
+    package mutating func memoryReturned() {
+        guard flags.contains(.wantsMemory) else { return }
+        flags.remove(.wantsMemory)
+        changes.insert(.writable)
     }
 
     /// Octets of urgent data ahead of the next read.

@@ -7,7 +7,8 @@ internal import TCPWire
 protocol LoopClient: AnyObject, Sendable {
     /// The descriptor became ready.
     nonisolated func descriptorReady(readable: Bool, writable: Bool)
-    /// Takes what has arrived and is due; resumes whom it concerns. Returns whether a packet came.
+    /// Takes what has arrived and is due; resumes whom it concerns.
+    /// Returns whether anything came.
     nonisolated func receiveTurn() -> Bool
     /// Sends what there is. Returns whether another turn has work right away.
     nonisolated func transmitTurn() -> Bool
@@ -37,8 +38,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     var timers: [Timer] = []
     var lastTicket: UInt64 = 0
     private var isPoked = false
-    private var sleepStart = Instant.zero
-    private var usualGap: Int64 = .max / 8
+    /// Nanoseconds to look for more after a packet came, before the thread sleeps.
+    private let spin: Int64
+    private var hasReceived = false
+    private var lastPacketAt = Instant(nanoseconds: .min / 2)
     let epoll: CInt
     private let wakeup: CInt
     private let owner = Atomic<UInt>(0)
@@ -48,8 +51,13 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     /// Makes a loop that no thread runs yet.
     ///
+    /// - Parameter spin: how long after a packet the loop goes on looking for the next before it sleeps. An answer that
+    ///   comes within this time costs no wake-up, which on Linux takes longer than the whole way through the stack. Zero
+    ///   sleeps at once.
     /// - Throws: `DeviceError.system` when there are no descriptors left.
-    public init() throws(DeviceError) {
+    public init(spin: Duration = .microseconds(30)) throws(DeviceError) {
+        // With one processor the peer could not run meanwhile.
+        self.spin = sysconf(CInt(_SC_NPROCESSORS_ONLN)) > 1 ? spin.nanoseconds : 0
         epoll = epoll_create1(linux_EPOLL_CLOEXEC)
         guard epoll >= 0 else { throw .system("epoll descriptor", errno) }
         wakeup = eventfd(0, linux_EFD_NONBLOCK_CLOEXEC)
@@ -165,7 +173,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         // Several rounds to a wait: a busy link costs no epoll call per burst.
         var again = false
         for _ in 0..<16 {
-            for client in clients { _ = client.receiveTurn() }
+            // What the search before this turn found is answered before more is asked for.
+            if !hasReceived { receive() }
+            hasReceived = false
             fireTimers()
             runJobs()
             again = isPoked
@@ -178,39 +188,36 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             if !again || stopRequested.load(ordering: .relaxed) { break }
         }
         let isBusy = again || !local.isEmpty
-        if isBusy || !watchClosely() { wait(isBusy: isBusy) }
+        if !isBusy, spinsForPacket() { return }
+        wait(isBusy: isBusy)
     }
 
-    /// Where packets have been coming within microseconds, asks the devices again and again for as long instead of
-    /// sleeping: to be woken costs more than such a wait. Returns whether one came. A link that falls quiet is watched
-    /// once more, in vain, and then slept on.
-    private func watchClosely() -> Bool {
-        let start = MonotonicClock.now()
-        sleepStart = start
-        guard usualGap < EventLoop.closestGap, !watched.isEmpty else { return false }
-        let limit = start.advanced(byNanoseconds: 2 * EventLoop.closestGap)
-        while true {
-            for client in watched.values {
+    private func receive() {
+        var received = false
+        for client in clients where client.receiveTurn() { received = true }
+        if received, spin > 0 { lastPacketAt = MonotonicClock.now() }
+    }
+
+    /// Looks for a packet for as long as one is likely; says whether there is something to do.
+    private func spinsForPacket() -> Bool {
+        let end = lastPacketAt.advanced(byNanoseconds: spin)
+        while MonotonicClock.now() < end {
+            var received = false
+            for client in clients {
                 client.descriptorReady(readable: true, writable: false)
-                if client.receiveTurn() {
-                    noteGap()
-                    return true
-                }
+                if client.receiveTurn() { received = true }
             }
-            if isWakePending.load(ordering: .relaxed) || stopRequested.load(ordering: .relaxed) { return false }
-            let now = MonotonicClock.now()
-            if now >= limit || earliestDeadline().map({ $0 <= now }) ?? false { return false }
+            if received {
+                lastPacketAt = MonotonicClock.now()
+                hasReceived = true
+                return true
+            }
+            if stopRequested.load(ordering: .relaxed) || isWakePending.load(ordering: .relaxed) || !local.isEmpty {
+                return false
+            }
         }
+        return false
     }
-
-    /// A device had something after a wait: how long such waits are, on average over the last few.
-    private func noteGap() {
-        let gap = min(MonotonicClock.now().nanoseconds &- sleepStart.nanoseconds, 20 * EventLoop.closestGap)
-        usualGap = (usualGap &* 3 &+ gap) / 4
-    }
-
-    /// Nanoseconds between packets below which a link is watched closely.
-    private static let closestGap: Int64 = 25_000
 
     /// Runs what is queued, and what that queues, within reason: the links come first.
     private func runJobs() {
@@ -260,7 +267,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             adoptRemoteJobs()
             for client in clients { client.poked() }
         } else if let client = watched[descriptor] {
-            noteGap()
             let failed = event.events & (linux_EPOLLERR | linux_EPOLLHUP) != 0
             client.descriptorReady(
                 readable: failed || event.events & linux_EPOLLIN != 0,

@@ -64,11 +64,29 @@ public protocol PacketDevice: AnyObject {
     /// - Throws: `DeviceError` when the link is gone for good.
     func write(_ packet: RawSpan, _ shape: TransmittedPacket) throws(DeviceError) -> Bool
 
+    /// Whether `write(headers:payload:_:)` is worth calling: the link gathers a packet from several places.
+    var gathers: Bool { get }
+
+    /// Takes a packet whose payload lies elsewhere. Only called if `gathers`.
+    ///
+    /// - Returns: as `write(_:_:)`.
+    func write(
+        headers: RawSpan, payload: PayloadFragments, _ shape: TransmittedPacket
+    ) throws(DeviceError) -> Bool
+
     /// Lets go of the link. Nothing is called afterwards.
     func close()
 }
 
 extension PacketDevice {
+    /// Packets are handed over whole.
+    public var gathers: Bool { false }
+
+    /// Never called.
+    public func write(
+        headers: RawSpan, payload: PayloadFragments, _ shape: TransmittedPacket
+    ) throws(DeviceError) -> Bool { preconditionFailure("a device that gathers must say how") }
+
     /// For devices with a descriptor: nothing to remember.
     public func attach(wake: @escaping @Sendable () -> Void) {}
 }

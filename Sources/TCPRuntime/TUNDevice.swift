@@ -55,7 +55,7 @@ public final class TUNDevice: PacketDevice {
         self.name = name
         self.file = file
         self.wasThere = wasThere
-        vectors = .allocate(capacity: 2)
+        vectors = .allocate(capacity: PayloadFragments.maximumCount + 2)
         header = .allocate(byteCount: 16, alignment: 8)
         header.initializeMemory(as: UInt8.self, repeating: 0)
         vectors[0] = iovec(iov_base: header.baseAddress, iov_len: TUNDevice.headerSize)
@@ -144,6 +144,30 @@ public final class TUNDevice: PacketDevice {
             vectors[1] = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
             return writev(file, vectors, 2)
         }
+        return try isTaken(count)
+    }
+
+    /// With the virtio header the kernel gathers anyway.
+    public var gathers: Bool { offload.superSegments }
+
+    /// See `PacketDevice`.
+    public func write(
+        headers: RawSpan, payload: PayloadFragments, _ shape: TransmittedPacket
+    ) throws(DeviceError) -> Bool {
+        let count = headers.withUnsafeBytes { bytes in
+            VirtioHeader.write(shape, isIPv4: bytes[0] &>> 4 == 4, to: header)
+            vectors[1] = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
+            for index in 0..<payload.count {
+                let fragment = payload[index]
+                vectors[index + 2] = iovec(
+                    iov_base: UnsafeMutableRawPointer(mutating: fragment.baseAddress), iov_len: fragment.count)
+            }
+            return writev(file, vectors, CInt(payload.count + 2))
+        }
+        return try isTaken(count)
+    }
+
+    private func isTaken(_ count: Int) throws(DeviceError) -> Bool {
         if count >= 0 { return true }
         switch errno {
         case EAGAIN, EINTR:

@@ -12,6 +12,9 @@ public struct Configuration: Sendable {
     public var memoryBudget = 64 << 20
     /// The most octets one connection keeps for sending, unacknowledged ones included.
     public var sendBuffer = 1 << 20
+    /// The most octets one connection takes that it may not send yet: less means less memory and less delay, more spares
+    /// its program turns. Without limit by default.
+    public var unsentBuffer = Int.max
     /// The most octets one connection keeps for reading; the largest window it advertises.
     public var receiveBuffer = 1 << 20
     /// MSL, half of what TIME-WAIT lasts (RFC 9293 §3.4.2 says two minutes; a connection's peers today expect 30 s).
@@ -62,7 +65,7 @@ public struct ConnectionOptions: Sendable {
     public var keepAliveInterval: Duration = .seconds(75)
     /// Unanswered keep-alive probes before the connection counts as dead: at least 2 (RFC 9293 MUST-29).
     public var keepAliveProbes = 9
-    /// R2: how long data may stay unacknowledged (RFC 9293 MUST-21); `nil` is the configuration's. `.seconds(.max)` is never.
+    /// R2: how long data may stay unacknowledged (RFC 9293 MUST-21); `nil` is the configuration's. `.seconds(Int64.max)` is never.
     public var userTimeout: Duration?
     /// DSCP, 0...63 (RFC 9293 MUST-48).
     public var differentiatedServices: UInt8 = 0

@@ -88,12 +88,18 @@ import TCPEngine
         occupied[chunk] &= ~(1 &<< UInt64(index & 63))
         count &-= 1
         hint = min(hint, chunk)
-        if occupied[chunk] == 0, count == 0 || hasFreeBesides(chunk) {
-            unsafe chunks[chunk]!.deallocate()
-            unsafe chunks[chunk] = nil
-            bytes &-= Self.chunkBytes
-            budget.release(Self.chunkBytes)
+        if count == 0 {
+            for chunk in 0..<occupied.count where unsafe chunks[chunk] != nil { free(chunk, &budget) }
+        } else if occupied[chunk] == 0, hasFreeBesides(chunk) {
+            free(chunk, &budget)
         }
+    }
+
+    private mutating func free(_ chunk: Int, _ budget: inout Budget) {
+        unsafe chunks[chunk]!.deallocate()
+        unsafe chunks[chunk] = nil
+        bytes &-= Self.chunkBytes
+        budget.release(Self.chunkBytes)
     }
 
     /// Another chunk with room keeps one connection that comes and goes from allocating each time.

@@ -171,7 +171,9 @@ extension Stack {
     ) throws(ConnectionError) -> Int {
         context.now = max(context.now, now)
         guard let slot = slot(id) else { throw .notOpen }
+        let waited = tables.connections[slot].connection.wantsMemory
         let count = try tables.connections[slot].connection.write(bytes, &context)
+        if !waited, tables.connections[slot].connection.wantsMemory { waitingForMemory.append(id) }
         settle(slot)
         return count
     }
@@ -262,7 +264,7 @@ extension Connection {
     func status(local: Endpoint, remote: Endpoint, _ context: borrowing Context) -> ConnectionStatus {
         ConnectionStatus(
             state: state, local: local, remote: remote, error: error, unread: receiveQueue.count,
-            unacknowledged: sendQueue.count, room: max(0, context.parameters.sendBuffer - sendQueue.count),
+            unacknowledged: sendQueue.count, room: room(context),
             urgent: urgentCount, smoothedRTT: .nanoseconds(rtt.smoothed),
             retransmissionTimeout: .nanoseconds(rtt.timeout(context.parameters)),
             congestionWindow: Int(congestion.window), slowStartThreshold: Int(congestion.threshold),

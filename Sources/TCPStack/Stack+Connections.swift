@@ -94,72 +94,87 @@ extension Stack {
             tables.connections[slot].marks.contains(.accepted)
         else { return }
         tables.connections[slot].marks.insert(.inReadyList)
-        tables.connections[slot].nextReady = .max
-        if readyTail == .max { readyHead = slot } else { tables.connections[readyTail].nextReady = slot }
-        readyTail = slot
+        tables.connections[slot].ready = ListLinks(previous: ready.tail)
+        if ready.tail == .max { ready.head = slot } else { tables.connections[ready.tail].ready.next = slot }
+        ready.tail = slot
+    }
+
+    private mutating func removeFromReady(_ slot: UInt32) {
+        let links = tables.connections[slot].ready
+        if links.previous == .max {
+            ready.head = links.next
+        } else {
+            tables.connections[links.previous].ready.next = links.next
+        }
+        if links.next == .max {
+            ready.tail = links.previous
+        } else {
+            tables.connections[links.next].ready.previous = links.previous
+        }
+        tables.connections[slot].marks.remove(.inReadyList)
     }
 
     mutating func makeTransmit(_ slot: UInt32) {
         guard !tables.connections[slot].marks.contains(.inTransmitList) else { return }
         tables.connections[slot].marks.insert(.inTransmitList)
-        tables.connections[slot].nextTransmit = .max
-        if transmitTail == .max { transmitHead = slot } else { tables.connections[transmitTail].nextTransmit = slot }
-        transmitTail = slot
-    }
-
-    private mutating func removeFromReady(_ slot: UInt32) {
-        var previous = UInt32.max
-        var current = readyHead
-        while current != .max {
-            let next = tables.connections[current].nextReady
-            if current == slot {
-                if previous == .max { readyHead = next } else { tables.connections[previous].nextReady = next }
-                if next == .max { readyTail = previous }
-                return
-            }
-            previous = current
-            current = next
+        tables.connections[slot].transmit = ListLinks(previous: transmitting.tail)
+        if transmitting.tail == .max {
+            transmitting.head = slot
+        } else {
+            tables.connections[transmitting.tail].transmit.next = slot
         }
+        transmitting.tail = slot
     }
 
     private mutating func removeFromTransmit(_ slot: UInt32) {
-        var previous = UInt32.max
-        var current = transmitHead
-        while current != .max {
-            let next = tables.connections[current].nextTransmit
-            if current == slot {
-                if previous == .max { transmitHead = next } else { tables.connections[previous].nextTransmit = next }
-                if next == .max { transmitTail = previous }
-                return
-            }
-            previous = current
-            current = next
+        let links = tables.connections[slot].transmit
+        if links.previous == .max {
+            transmitting.head = links.next
+        } else {
+            tables.connections[links.previous].transmit.next = links.next
         }
+        if links.next == .max {
+            transmitting.tail = links.previous
+        } else {
+            tables.connections[links.next].transmit.previous = links.previous
+        }
+        tables.connections[slot].marks.remove(.inTransmitList)
     }
 
     mutating func popTransmit() -> UInt32? {
-        guard transmitHead != .max else { return nil }
-        let slot = transmitHead
-        transmitHead = tables.connections[slot].nextTransmit
-        if transmitHead == .max { transmitTail = .max }
-        tables.connections[slot].marks.remove(.inTransmitList)
+        guard !transmitting.isEmpty else { return nil }
+        let slot = transmitting.head
+        removeFromTransmit(slot)
         return slot
     }
+
+    /// Whether `nextEvent` is worth a call. Packets that come and go, and calls, can each bring events.
+    public var hasEvents: Bool { !ready.isEmpty || !acceptable.isEmpty || hasMemoryForWriters }
+
+    private var hasMemoryForWriters: Bool { !waitingForMemory.isEmpty && context.pool.hasRoom(context.budget) }
 
     /// The next event; `nil` when there is none. Events of one connection that were not taken yet are one event.
     public mutating func nextEvent() -> StackEvent? {
         while let listener = acceptable.popLast() {
             if let index = listenerIndex(listener), listeners[index].waiting > 0 { return .acceptable(listener) }
         }
-        guard readyHead != .max else { return nil }
-        let slot = readyHead
-        readyHead = tables.connections[slot].nextReady
-        if readyHead == .max { readyTail = .max }
-        tables.connections[slot].marks.remove(.inReadyList)
+        if hasMemoryForWriters { wakeWritersForMemory() }
+        guard !ready.isEmpty else { return nil }
+        let slot = ready.head
+        removeFromReady(slot)
         let bits = tables.connections[slot].connection.takeChanges()
         return .connection(
             ConnectionID(slot: slot, generation: tables.connections[slot].generation),
             Readiness(rawValue: bits.rawValue))
+    }
+
+    private mutating func wakeWritersForMemory() {
+        for id in waitingForMemory {
+            guard let slot = slot(id) else { continue }
+            tables.connections[slot].connection.memoryReturned()
+            if !tables.connections[slot].connection.changes.isEmpty { makeReady(slot) }
+        }
+        waitingForMemory.removeAll(keepingCapacity: true)
     }
 
     func listenerIndex(_ id: ListenerID) -> Int? {

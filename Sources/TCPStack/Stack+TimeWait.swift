@@ -64,6 +64,8 @@ extension Stack {
             }
             return
         }
+        // RFC 9293 §3.10.7.4, fifth: without ACK a segment in the window is dropped.
+        if !header.flags.contains(.ack), offset >= 0, offset < synWindow { return }
         let length = payload.byteCount &+ (header.flags.contains(.fin) ? 1 : 0)
         if header.flags.contains(.fin), header.sequence + length == next, !isOld(slot, header) {
             // The peer's FIN again: our last ACK was lost. It goes again, and 2 MSL start over.
@@ -84,7 +86,8 @@ extension Stack {
 
     /// RFC 6191 §2: whether a SYN may open the connection anew out of TIME-WAIT.
     private func reopens(_ slot: UInt32, _ header: TCPHeader) -> Bool {
-        let isLater = header.sequence > tables.entries[slot].receive
+        // The last number seen is the FIN's, one before RCV.NXT.
+        let isLater = header.sequence >= tables.entries[slot].receive
         let hasTimestamps = configuration.timestamps && header.options.timestamps != nil
         guard tables.entries[slot].info.contains(.timestamps) else { return hasTimestamps || isLater }
         guard hasTimestamps, let timestamps = header.options.timestamps else { return isLater }

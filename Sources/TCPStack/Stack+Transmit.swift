@@ -4,12 +4,32 @@ public import TCPWire
 // The link has room: the next packet.
 extension Stack {
     /// Whether `transmit` is worth a call.
-    public var wantsToTransmit: Bool { !control.isEmpty || transmitHead != .max }
+    public var wantsToTransmit: Bool { !control.isEmpty || !transmitting.isEmpty }
 
     /// Writes the next packet into `buffer`, which must hold an MTU, or 64 KiB with `superSegments`; `nil` when there is
     /// nothing to send now. Call it when the link has room only: what it returns counts as sent.
     public mutating func transmit(into buffer: inout MutableRawSpan, at now: Instant) -> TransmittedPacket? {
+        var fragments = unsafe PayloadFragments()
+        return unsafe transmit(into: &buffer, &fragments, gathers: false, at: now)
+    }
+
+    /// The same for a link that gathers: a large payload stays in the send queue, and `payload` says where. Then only the
+    /// packet's first `headerLength` octets are in `buffer`. Needs `checksumOffload`; without it everything is copied.
+    ///
+    /// The fragments are good until the stack is called again.
+    @unsafe
+    public mutating func transmit(
+        headersInto buffer: inout MutableRawSpan, payload: inout PayloadFragments, at now: Instant
+    ) -> TransmittedPacket? {
+        unsafe transmit(into: &buffer, &payload, gathers: configuration.checksumOffload, at: now)
+    }
+
+    @unsafe
+    private mutating func transmit(
+        into buffer: inout MutableRawSpan, _ fragments: inout PayloadFragments, gathers: Bool, at now: Instant
+    ) -> TransmittedPacket? {
         context.now = max(context.now, now)
+        unsafe fragments.removeAll()
         while let packet = control.next() {
             if let sent = write(packet, &buffer) {
                 counts.packetsSent &+= 1
@@ -25,7 +45,7 @@ extension Stack {
                 settle(slot, isBlocked: true)
                 continue
             }
-            let sent = write(segment, slot, key, &buffer)
+            let sent = unsafe write(segment, slot, key, &buffer, &fragments, gathers: gathers)
             // Round robin: one packet a turn.
             settle(slot)
             counts.packetsSent &+= 1
@@ -35,22 +55,30 @@ extension Stack {
         return nil
     }
 
+    /// Payloads below this are copied: that costs less than another entry in the link's vector.
+    private static var gatheredSize: Int { 4096 }
+
+    @unsafe
     private func write(
-        _ segment: OutgoingSegment, _ slot: UInt32, _ key: FlowKey, _ buffer: inout MutableRawSpan
+        _ segment: OutgoingSegment, _ slot: UInt32, _ key: FlowKey, _ buffer: inout MutableRawSpan,
+        _ fragments: inout PayloadFragments, gathers: Bool
     ) -> TransmittedPacket {
         let header = TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort, sequence: segment.sequence,
             acknowledgment: segment.acknowledgment, flags: segment.flags, window: segment.window,
             options: segment.options)
         let offset = addresses[Int(key.local)].prefix.address.isIPv4 ? 20 : 40
-        if segment.payloadLength > 0 {
+        let count = segment.payloadLength
+        if gathers, count >= Stack.gatheredSize {
+            unsafe tables.connections[slot].connection.sendQueue.forEachFragment(
+                from: segment.payloadOffset, count: count, context.pool
+            ) { unsafe fragments.append($0) }
+        } else if count > 0 {
             tables.connections[slot].connection.sendQueue.copy(
-                from: segment.payloadOffset, count: segment.payloadLength, to: &buffer,
-                at: offset &+ header.headerLength, context.pool)
+                from: segment.payloadOffset, count: count, to: &buffer, at: offset &+ header.headerLength, context.pool)
         }
         return writeHeaders(
-            key, header, payloadLength: segment.payloadLength,
-            hopLimit: tables.connections[slot].connection.hopLimit,
+            key, header, payloadLength: count, hopLimit: tables.connections[slot].connection.hopLimit,
             trafficClass: tables.connections[slot].connection.differentiatedServices &<< 2,
             segmentSize: segment.segmentSize, &buffer)
     }

@@ -21,11 +21,12 @@ public struct Stack: ~Copyable {
     var changesHead = 0
 
     // Intrusive lists through the connections' records.
-    var readyHead = UInt32.max
-    var readyTail = UInt32.max
-    var transmitHead = UInt32.max
-    var transmitTail = UInt32.max
+    var ready = ListEnds()
+    var transmitting = ListEnds()
     var acceptable: [ListenerID] = []
+
+    /// Connections whose writes found no memory.
+    var waitingForMemory: [ConnectionID] = []
 
     var control: ControlQueue
     var nextGeneration: UInt32 = 1
@@ -45,6 +46,9 @@ public struct Stack: ~Copyable {
         _ = context.budget.reserve(wheel.bytes)
         control = ControlQueue()
     }
+
+    // Embedded Swift destroys values of another module only through a deinit it can see, and the parts' are not public.
+    deinit {}
 
     /// Gives this host an address. Packets to others are dropped.
     public mutating func addAddress(_ prefix: AddressPrefix) {
@@ -169,6 +173,7 @@ extension Configuration {
         result.orphanTimeout = orphanTimeout.nanoseconds
         result.sendBuffer = min(max(sendBuffer, 1), 1 << 30)
         result.receiveBuffer = min(max(receiveBuffer, 1), 1 << 30)
+        result.unsentBuffer = max(unsentBuffer, 1)
         result.windowScaling = windowScaling
         if !windowScaling { result.receiveBuffer = min(result.receiveBuffer, 65535) }
         result.timestamps = timestamps

@@ -1,6 +1,20 @@
 import TCPEngine
 import TCPWire
 
+/// A connection's place in an intrusive list.
+struct ListLinks {
+    var previous = UInt32.max
+    var next = UInt32.max
+}
+
+/// The ends of an intrusive list of connections.
+struct ListEnds {
+    var head = UInt32.max
+    var tail = UInt32.max
+
+    var isEmpty: Bool { head == .max }
+}
+
 /// A connection as its stack keeps it.
 struct ConnectionRecord: ~Copyable {
     struct Marks: OptionSet {
@@ -17,8 +31,8 @@ struct ConnectionRecord: ~Copyable {
     var marks: Marks = []
     var timer = TimerNode()
     var generation: UInt32
-    var nextReady = UInt32.max
-    var nextTransmit = UInt32.max
+    var ready = ListLinks()
+    var transmit = ListLinks()
     var connection: Connection
 }
 

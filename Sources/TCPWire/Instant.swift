@@ -30,6 +30,7 @@ public struct Instant: Hashable, Comparable, Sendable {
         return Instant(nanoseconds: overflow ? (count < 0 ? .min : .max) : sum)
     }
 
+    /// Whether `left` comes before `right`.
     @inlinable public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
 }
 
