@@ -85,7 +85,7 @@ extension Connection {
         duplicateAcknowledgments = 0
         _ = takeSACK(header, &context)
         guard let recovery else {
-            grow(by: acknowledged, inFlight: before, limit: 8)
+            grow(by: acknowledged, inFlight: before, limit: 2)
             return
         }
         recovery.sacked.remove(before: send.unacknowledged)
@@ -93,7 +93,7 @@ extension Connection {
         recovery.lostBefore = .later(recovery.lostBefore, send.unacknowledged)
         switch recovery.phase {
         case .open:
-            grow(by: acknowledged, inFlight: before, limit: 8)
+            grow(by: acknowledged, inFlight: before, limit: 2)
             if !recovery.sacked.isEmpty { detectLoss(&context) }
         case .fast:
             if send.unacknowledged >= recovery.point {
