@@ -57,6 +57,8 @@ let hostedTargets: [Target] = [
     .testTarget(
         name: "TCPRuntimeTests",
         dependencies: ["TCPRuntime", "TCPStack", "TCPEngine", "TCPWire", "CLinux"], swiftSettings: house),
+    // Runs the benchmarks that are built beside it; depending on them would give the tests their allocator.
+    .testTarget(name: "BenchmarkTests", swiftSettings: house),
     .testTarget(name: "CommandTests", dependencies: ["tcp", "TCPTrace", "TCPWire"], swiftSettings: house),
 ]
 

@@ -40,7 +40,9 @@ package struct Connection: ~Copyable {
         static let overrideSWS = Flags(rawValue: 1 << 19)
         /// A write found no memory.
         static let wantsMemory = Flags(rawValue: 1 << 21)
-        /// CLOSE was called before our SYN was acknowledged.
+        /// CLOSE was called in SYN-RECEIVED with nothing queued: the FIN does not wait for the acknowledgment of the SYN.
+        static let synUnanswered = Flags(rawValue: 1 << 22)
+        /// CLOSE was called in SYN-RECEIVED with octets queued.
         static let closeWanted = Flags(rawValue: 1 << 20)
     }
 
@@ -274,12 +276,15 @@ package struct Connection: ~Copyable {
 
 // What follows from the state and the sequence variables.
 extension Connection {
-    /// Whether the SYN we sent was acknowledged.
+    /// ESTABLISHED and the states after it.
     package var isSynchronized: Bool { state.rawValue >= State.established.rawValue }
+
+    /// Whether the peer has acknowledged our SYN.
+    package var isSynAcknowledged: Bool { isSynchronized && !flags.contains(.synUnanswered) }
 
     /// The sequence number of the send queue's first octet: SND.UNA, or one past the SYN while that is not acknowledged.
     package var queueStart: SequenceNumber {
-        send.unacknowledged == send.initial && !isSynchronized ? send.initial + 1 : send.unacknowledged
+        send.unacknowledged == send.initial && !isSynAcknowledged ? send.initial + 1 : send.unacknowledged
     }
 
     /// The sequence number our FIN has, once the program has closed.

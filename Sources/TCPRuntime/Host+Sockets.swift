@@ -38,6 +38,7 @@ extension Host {
             to: remote, from: address, port: port, options: options, at: MonotonicClock.now())
         adopt(id)
         while true {
+            willLook(.open, at: id)
             guard let status = stack.status(of: id) else {
                 forget(id)
                 throw ConnectionError.aborted
@@ -66,6 +67,7 @@ extension Host {
     /// The next connection of a listener, or `nil` when the listener is closed.
     func accept(_ id: ListenerID) async throws -> TCPConnection? {
         while isRunning, listeners[id] != nil {
+            listeners[id]?.hasMissed = false
             if let connection = stack.accept(id) {
                 guard let status = stack.status(of: connection) else { continue }
                 adopt(connection)
@@ -90,6 +92,7 @@ extension Host {
     /// Reads what is there: `nil` when that is nothing, zero at the end of the stream.
     func readNow(_ id: ConnectionID, into buffer: inout MutableRawSpan) throws(ConnectionError) -> Int? {
         guard isRunning else { throw .aborted }
+        willLook(.read, at: id)
         switch try stack.read(id, into: &buffer, at: MonotonicClock.now()) {
         case .bytes(let count): return count
         case .endOfStream: return 0
@@ -139,11 +142,13 @@ extension Host {
         return isThere ? bytes : nil
     }
 
-    /// Writes as much as there is room for, and sends at once what may be sent.
+    /// Writes as much as there is room for. A short write is somebody's turn in a dialogue: it leaves at once. Bulk waits
+    /// for the loop, which makes larger segments of it.
     func writeNow(_ id: ConnectionID, _ bytes: RawSpan) throws(ConnectionError) -> Int {
         guard isRunning else { throw .aborted }
+        willLook(.write, at: id)
         let taken = try stack.write(id, bytes, at: MonotonicClock.now())
-        if taken > 0 { transmitNow() }
+        if taken > 0, bytes.byteCount <= 16_384 { transmitNow() }
         return taken
     }
 

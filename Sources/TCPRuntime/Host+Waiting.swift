@@ -11,17 +11,19 @@ struct Waiter {
 }
 
 /// What a task may wait for at a connection.
-enum WaitKind {
-    case open
-    case read
-    case write
-    case end
+enum WaitKind: UInt8 {
+    case open = 1
+    case read = 2
+    case write = 4
+    case end = 8
 }
 
 /// Who waits at one connection. Kept by slot; a slot whose connection is gone has no `id`.
 struct FlowRecord {
     var id: ConnectionID?
     var hasEnded = false
+    /// The kinds that became ready while nobody waited: a task that has looked and is on its way to wait must not.
+    private var missed: UInt8 = 0
     private var open: Waiter?
     private var read: Waiter?
     private var write: Waiter?
@@ -49,10 +51,19 @@ struct FlowRecord {
     }
 
     mutating func wake(_ kind: WaitKind) {
-        guard let waiter = self[kind] else { return }
+        guard let waiter = self[kind] else {
+            missed |= kind.rawValue
+            return
+        }
         self[kind] = nil
         waiter.wake()
     }
+
+    /// Whether it became ready since the last `willLook`.
+    func hasMissed(_ kind: WaitKind) -> Bool { missed & kind.rawValue != 0 }
+
+    /// A task is about to see for itself: what was missed before no longer counts.
+    mutating func willLook(_ kind: WaitKind) { missed &= ~kind.rawValue }
 
     /// The connection is over, for whatever reason: nobody waits any longer.
     mutating func endAll() {
@@ -67,8 +78,11 @@ struct FlowRecord {
 /// Who waits at one listener, in the order they came.
 struct ListenerRecord {
     var waiters: [Waiter] = []
+    /// A connection came while nobody waited.
+    var hasMissed = false
 
     mutating func wakeAll() {
+        hasMissed = waiters.isEmpty
         for waiter in waiters { waiter.wake() }
         waiters.removeAll(keepingCapacity: true)
     }
@@ -88,6 +102,11 @@ extension Host {
         guard isKnown(id) else { return }
         flows[Int(id.slot)].endAll()
         flows[Int(id.slot)] = FlowRecord()
+    }
+
+    /// See `FlowRecord.willLook`.
+    func willLook(_ kind: WaitKind, at id: ConnectionID) {
+        if isKnown(id) { flows[Int(id.slot)].willLook(kind) }
     }
 
     func isKnown(_ id: ConnectionID) -> Bool {
@@ -150,7 +169,7 @@ extension Host {
 
     /// Returns whether there is something to wait for.
     private func install(_ waiter: Waiter, for kind: WaitKind, at id: ConnectionID) -> Bool {
-        guard isKnown(id), !flows[Int(id.slot)].hasEnded else { return false }
+        guard isKnown(id), !flows[Int(id.slot)].hasEnded, !flows[Int(id.slot)].hasMissed(kind) else { return false }
         precondition(flows[Int(id.slot)][kind] == nil, "one task reads and one writes a connection at a time")
         flows[Int(id.slot)][kind] = waiter
         return true
@@ -169,7 +188,7 @@ extension Host {
             await withUnsafeContinuation { continuation in
                 if Task.isCancelled {
                     continuation.resume(returning: false)
-                } else if listeners[id] == nil {
+                } else if listeners[id]?.hasMissed ?? true {
                     continuation.resume(returning: true)
                 } else {
                     listeners[id]?.waiters.append(Waiter(ticket: ticket, continuation: continuation))

@@ -64,6 +64,7 @@ struct Serve: ParsableCommand {
                     listeners.append((service, try await host.listen(on: service.port, options: service.options)))
                 }
                 announce(device, links, services)
+                Footprint.dropStartupCode()
                 try await serve(listeners, on: host, until: signals)
                 await farewell(host)
             }

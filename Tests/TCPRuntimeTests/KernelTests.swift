@@ -115,8 +115,9 @@ struct KernelTests {
         let there = try space.scratch.fill("there.bin", bulkOctets / 2)
         let back = try space.scratch.fill("back.bin", bulkOctets / 2)
         let received = space.scratch.file("received")
-        let server = try space.start("nc", "-l", "-N", "9000", input: back, output: received)
-        try waitForPort(space, 9000)
+        // nc -l would not do: it drops what it has not sent yet when its peer half-closes.
+        let server = try space.start("python3", "-c", KernelTests.bothWays, input: back, output: received)
+        try server.waitFor("listening")
         let got = space.scratch.file("got")
         try space.run(
             Kernel.command, "connect", "--tun", "tcp0", "--address", "\(Namespace.ours4)/32", "--peer", "10.99.0.1",
@@ -191,6 +192,25 @@ struct KernelTests {
             answer = s.recv(4096)
             if not six: answer = answer[20:]
             if answer[0] == (129 if six else 0) and answer[4:] == message[4:]: break
+        """
+
+    /// Accepts one connection, sends standard input to it, and what it brings to standard output, each to its end.
+    private static let bothWays = """
+        import shutil, socket, sys, threading
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("", 9000))
+        s.listen()
+        print("listening", file=sys.stderr, flush=True)
+        c, _ = s.accept()
+        def send():
+            with c.makefile("wb") as out: shutil.copyfileobj(sys.stdin.buffer, out, 1 << 16)
+            c.shutdown(socket.SHUT_WR)
+        sender = threading.Thread(target=send)
+        sender.start()
+        shutil.copyfileobj(c.makefile("rb"), sys.stdout.buffer, 1 << 16)
+        sys.stdout.flush()
+        sender.join()
         """
 
     /// Waits until something listens on a port of the namespace.

@@ -66,10 +66,10 @@ struct CharacterGenerator: Service {
     let name = "chargen"
     let port: UInt16
 
-    /// The pattern's whole period, eight times: 95 lines of 72 characters, each starting one character on.
+    /// The pattern's whole period, 32 times: 95 lines of 72 characters, each starting one character on.
     private static let pattern: [UInt8] = {
         var bytes: [UInt8] = []
-        for line in 0..<95 * 8 {
+        for line in 0..<95 * 32 {
             for column in 0..<72 { bytes.append(UInt8(0x20 + (line + column) % 95)) }
             bytes += [13, 10]
         }
