@@ -6,6 +6,23 @@ import Testing
 /// RFC 9293 §3.9.2.2 and RFC 5927: what ICMP may do to a connection.
 @Suite("ICMP")
 struct ICMPTests {
+    @Test(
+        "A program that does not want soft errors takes no events, and nothing waits for it [SHLD-20]",
+        arguments: Family.allCases)
+    func notTaken(family: Family) {
+        let peer = ScriptedPeer(family)
+        peer.establish()
+        peer.write(100)
+        peer.discard()
+        for _ in 0..<1000 { peer.sendICMP(type: family == .ipv4 ? 3 : 1, code: 0, quoting: 1) }
+        // A thousand reports of one connection are one event, and hold nothing.
+        #expect(peer.host.events.count <= 1000)
+        peer.send(.ack)
+        peer.send(length: 100)
+        peer.expectRead(100)
+        #expect(peer.status?.unacknowledged == 0)
+    }
+
     /// Soft errors: unreachable 0, 1, 5, time exceeded, parameter problem, and the ICMPv6 ones like them.
     private func soft(_ family: Family) -> [(UInt8, UInt8)] {
         family == .ipv4
