@@ -24,6 +24,9 @@ let countingAllocator = ["malloc", "calloc", "realloc", "memalign", "aligned_all
     ["-Xlinker", "--defsym=\($0)=counted_\($0)"]
 }
 
+/// Links the command with Swift's own libraries: it starts faster, and holds what it uses of them instead of all.
+let staticLibrary = ["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"]
+
 let coreTargets: [Target] = [
     .target(name: "TCPWire", swiftSettings: core),
     .target(name: "TCPEngine", dependencies: ["TCPWire"], swiftSettings: core),
@@ -43,7 +46,7 @@ let hostedTargets: [Target] = [
         dependencies: [
             "TCPRuntime", "TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire", "CLinux",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        ], swiftSettings: house),
+        ], swiftSettings: house, linkerSettings: [.unsafeFlags(staticLibrary, .when(platforms: [.linux]))]),
     .executableTarget(
         name: "benchmarks",
         dependencies: ["TCPRuntime", "TCPSimulator", "TCPStack", "TCPEngine", "TCPWire", "CLinux"],
@@ -59,9 +62,10 @@ let hostedTargets: [Target] = [
     .testTarget(
         name: "TCPRuntimeTests",
         dependencies: ["TCPRuntime", "TCPStack", "TCPEngine", "TCPWire", "CLinux"], swiftSettings: house),
-    // Runs the benchmarks that are built beside it; depending on them would give the tests their allocator.
+    // These run the programs that are built beside them; depending on those would link the tests with the benchmarks'
+    // allocator and the command's static library.
     .testTarget(name: "BenchmarkTests", swiftSettings: house),
-    .testTarget(name: "CommandTests", dependencies: ["tcp", "TCPTrace", "TCPWire"], swiftSettings: house),
+    .testTarget(name: "CommandTests", dependencies: ["TCPTrace", "TCPWire"], swiftSettings: house),
 ]
 
 let embeddedTargets: [Target] = [
