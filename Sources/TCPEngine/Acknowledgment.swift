@@ -73,6 +73,9 @@ extension Connection {
         measure(number, header, inFlight: before, &context)
         if octets > 0 { sendQueue.removeFirst(octets, &context.pool) }
         send.unacknowledged = number
+        // Points that lie behind must not fall 2³¹ behind, or they would come to lie ahead.
+        smallEnd = .later(smallEnd, number)
+        if number.distance(from: recover) > 1 &<< 30 { recover = number + -1 }
         flags.remove(.probing)
         progressAt = context.now
         rtt.endBackOff()
