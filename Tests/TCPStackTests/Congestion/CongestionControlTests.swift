@@ -60,12 +60,7 @@ struct CongestionControlTests {
         peer.send(.ack, ack: 1 + 10 * 1400)
         let after = peer.status?.congestionWindow ?? 0
         #expect(after > before)
-        withKnownIssue(
-            "counts up to eight, as RFC 9406 §4.2 does together with a delay-based exit that is still to come"
-        ) {
-            #expect(after - before <= 2 * 1400, "\((after - before) / 1400) segments for one ACK")
-        }
-        #expect(after - before <= 8 * 1400)
+        #expect(after - before <= 2 * 1400, "\((after - before) / 1400) segments for one ACK")
     }
 
     @Test(

@@ -176,16 +176,16 @@ struct SynReceivedTests {
     func close(family: Family) {
         let peer = received(family, .active)
         peer.close()
-        withKnownIssue("the FIN waits until our SYN is acknowledged") {
-            peer.expect([.fin, .ack], seq: 1, ack: 1)
-            peer.expectState(.finWait1)
-            #expect(peer.path.suffix(2) == [.synReceived, .finWait1])
-        }
-        // At the latest now.
-        peer.send(.ack)
-        peer.host.advance(by: .seconds(5))
-        #expect(peer.history.contains { $0.flags == [.fin, .ack] && peer.relative($0) == 1 })
+        peer.expect([.fin, .ack], seq: 1, ack: 1)
         peer.expectState(.finWait1)
+        #expect(peer.path.suffix(2) == [.synReceived, .finWait1])
+        // The ACK of the SYN alone is not one of the FIN.
+        peer.send(.ack, ack: 1)
+        peer.expectState(.finWait1)
+        peer.send(.ack, ack: 2)
+        peer.expectState(.finWait2)
+        peer.send([.fin, .ack])
+        peer.expectState(.timeWait)
     }
 
     @Test("ABORT in SYN-RECEIVED sends RST with SEQ=SND.NXT [U-22]", arguments: Family.allCases)
