@@ -15,32 +15,38 @@ func allocationCount() -> Int { count }
 private func libcRealloc(_ block: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer?
 @_silgen_name("__libc_memalign") private func libcMemalign(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer?
 
+/// `malloc`, counted.
 @c(counted_malloc) public func countedMalloc(_ size: Int) -> UnsafeMutableRawPointer? {
     count &+= 1
     return libcMalloc(size)
 }
 
+/// `calloc`, counted.
 @c(counted_calloc) public func countedCalloc(_ number: Int, _ size: Int) -> UnsafeMutableRawPointer? {
     count &+= 1
     return libcCalloc(number, size)
 }
 
+/// `realloc`, counted.
 @c(counted_realloc)
 public func countedRealloc(_ block: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
     count &+= 1
     return libcRealloc(block, size)
 }
 
+/// `memalign`, counted.
 @c(counted_memalign) public func countedMemalign(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
     count &+= 1
     return libcMemalign(alignment, size)
 }
 
+/// `aligned_alloc`, counted.
 @c(counted_aligned_alloc) public func countedAlignedAlloc(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
     count &+= 1
     return libcMemalign(alignment, size)
 }
 
+/// `posix_memalign`, counted.
 @c(counted_posix_memalign)
 public func countedPosixMemalign(
     _ block: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ size: Int
@@ -50,3 +56,6 @@ public func countedPosixMemalign(
     block.pointee = result
     return 0
 }
+
+/// Gives what the allocator holds back to the system.
+@_silgen_name("malloc_trim") @discardableResult func trimAllocator(_ pad: Int) -> Int32

@@ -7,7 +7,8 @@ import TCPWire
 
 /// The benchmarks with the kernel at the other end.
 let kernelBenchmarks = [
-    Benchmark(name: "kernel", summary: "the kernel's TCP to ours over TUN, beside the kernel to itself over veth") { context in
+    Benchmark(name: "kernel", summary: "the kernel's TCP to ours over TUN, beside the kernel to itself over veth") {
+        context in
         try runKernelBenchmarks(quick: context.isQuick) { name, value, unit in
             let parts = name.split(separator: ",", maxSplits: 1)
             context.report.add(

@@ -93,6 +93,8 @@ private func weigh(
 ) throws {
     let crowd = try Crowd(family: family, size: count)
     let empty = crowd.stack.memory.total
+    // What the allocator holds back of earlier measurements must not serve this one.
+    trimAllocator(0)
     let resident = residentBytes()
     for number in 0..<count { try fill(crowd, number) }
     let grown = residentBytes() - resident

@@ -87,6 +87,9 @@ final class StackPair {
         return true
     }
 
+    /// Segments both stacks have sent so far.
+    var segments: Int { Int(client.counters.segmentsSent + server.counters.segmentsSent) }
+
     /// Moves both stacks' clock on.
     func pass(_ time: Duration) {
         now = now + time

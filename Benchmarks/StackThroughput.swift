@@ -44,9 +44,6 @@ struct Stream {
             guard idle < 1000 else { throw BenchmarkError("the stream stands still after \(read) octets") }
         }
     }
-
-    /// Segments both stacks have sent so far.
-    var segments: Int { Int(pair.client.counters.segmentsSent + pair.server.counters.segmentsSent) }
 }
 
 private func bulk(_ context: BenchmarkContext) throws {
@@ -56,7 +53,7 @@ private func bulk(_ context: BenchmarkContext) throws {
             var rates: [Double] = []
             var segmentRates: [Double] = []
             for _ in 0..<context.samples {
-                let segments = stream.segments
+                let segments = stream.pair.segments
                 let start = clock()
                 var octets = 0
                 while clock() - start < context.sampleSeconds {
@@ -65,7 +62,7 @@ private func bulk(_ context: BenchmarkContext) throws {
                 }
                 let seconds = clock() - start
                 rates.append(Double(octets) * 8 / seconds / 1e9)
-                segmentRates.append(Double(stream.segments - segments) / seconds)
+                segmentRates.append(Double(stream.pair.segments - segments) / seconds)
             }
             let variant = "\(family.rawValue), \(name)"
             context.report.add(variant, "payload", median(rates), "Gbit/s")
@@ -74,31 +71,43 @@ private func bulk(_ context: BenchmarkContext) throws {
     }
 }
 
-private func exchange(_ context: BenchmarkContext) throws {
-    for family in Family.allCases {
-        let pair = StackPair(family: family)
+/// Requests and responses of 64 bytes over one connection.
+private struct Conversation {
+    let pair: StackPair
+    let client: ConnectionID
+    let server: ConnectionID
+
+    init(family: Family) throws {
+        pair = StackPair(family: family)
         let listener = try pair.server.listen(on: StackPair.port, at: pair.now)
         var options = ConnectionOptions()
         options.noDelay = true
-        let (client, server) = try pair.connect(listener, options: options)
+        (client, server) = try pair.connect(listener, options: options)
+        try exchange(count: 1000)
+    }
+
+    func exchange(count: Int) throws {
+        for _ in 0..<count {
+            guard try pair.write(client, count: 64) == 64 else { throw BenchmarkError("a request found no room") }
+            pair.settle()
+            guard try pair.drainServer(server) == 64 else { throw BenchmarkError("a request was lost") }
+            guard try pair.answer(server, count: 64) == 64 else { throw BenchmarkError("a response found no room") }
+            pair.settle()
+            guard try pair.drainClient(client) == 64 else { throw BenchmarkError("a response was lost") }
+            pair.pass(.microseconds(50))
+        }
+    }
+}
+
+private func exchange(_ context: BenchmarkContext) throws {
+    for family in Family.allCases {
+        let conversation = try Conversation(family: family)
         var rates: [Double] = []
         for _ in 0..<context.samples {
             let start = clock()
             var count = 0
             while clock() - start < context.sampleSeconds {
-                for _ in 0..<1000 {
-                    guard try pair.write(client, count: 64) == 64 else {
-                        throw BenchmarkError("a request found no room")
-                    }
-                    pair.settle()
-                    guard try pair.drainServer(server) == 64 else { throw BenchmarkError("a request was lost") }
-                    guard try pair.answer(server, count: 64) == 64 else {
-                        throw BenchmarkError("a response found no room")
-                    }
-                    pair.settle()
-                    guard try pair.drainClient(client) == 64 else { throw BenchmarkError("a response was lost") }
-                    pair.pass(.microseconds(50))
-                }
+                try conversation.exchange(count: 1000)
                 count += 1000
             }
             rates.append(Double(count) / (clock() - start))
@@ -150,15 +159,31 @@ private func allocations(_ context: BenchmarkContext) throws {
     for family in Family.allCases {
         for (name, superSegments) in cuts {
             let stream = try Stream(family: family, superSegments: superSegments)
-            let segments = stream.segments
-            let start = allocationCount()
-            try stream.move(octets: context.isQuick ? 64 << 20 : 256 << 20)
-            let allocations = allocationCount() - start
-            let variant = "\(family.rawValue), \(name)"
-            context.report.add(variant, "segments", Double(stream.segments - segments), "segments")
-            context.report.add(variant, "allocations", Double(allocations), "allocations")
-            context.report.add(
-                variant, "allocations per segment", Double(allocations) / Double(stream.segments - segments), "")
+            try count(context, "\(family.rawValue), \(name)", stream.pair) {
+                try stream.move(octets: bulkSize(context))
+            }
+        }
+        let conversation = try Conversation(family: family)
+        try count(context, "\(family.rawValue), exchanges", conversation.pair) {
+            try conversation.exchange(count: bulkSize(context) >> 12)
         }
     }
+}
+
+private func bulkSize(_ context: BenchmarkContext) -> Int {
+    context.isQuick ? 64 << 20 : 256 << 20
+}
+
+/// Reports the allocations of `work`, and how many there were for each segment that either stack sent.
+private func count(
+    _ context: BenchmarkContext, _ variant: String, _ pair: StackPair, work: () throws -> Void
+) throws {
+    let segments = pair.segments
+    let start = allocationCount()
+    try work()
+    let allocations = allocationCount() - start
+    let sent = pair.segments - segments
+    context.report.add(variant, "segments", Double(sent), "segments")
+    context.report.add(variant, "allocations", Double(allocations), "allocations")
+    context.report.add(variant, "allocations per segment", Double(allocations) / Double(sent), "")
 }

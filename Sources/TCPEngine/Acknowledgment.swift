@@ -7,7 +7,7 @@ extension Connection {
         _ header: TCPHeader, _ sequence: SequenceNumber, isEmpty: Bool, _ context: inout Context
     ) -> Bool {
         let number = header.acknowledgment
-        if state == .synReceived {
+        if state == .synReceived || flags.contains(.synUnanswered) {
             guard send.unacknowledged < number, number <= send.next else {
                 context.bareReset = number
                 return false
@@ -151,6 +151,11 @@ extension Connection {
         retransmitAt = .distantFuture
         progressAt = context.now
         flags.subtract([.retransmit, .reportedTrouble])
+        if flags.contains(.synUnanswered) {
+            flags.remove(.synUnanswered)
+            if inFlight > 0 { retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters)) }
+            return
+        }
         move(to: .established, &context)
         if flags.contains(.closeWanted) {
             flags.remove(.closeWanted)

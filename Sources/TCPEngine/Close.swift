@@ -10,9 +10,14 @@ extension Connection {
             error = .aborted
             move(to: .closed, &context)
         case .synReceived:
-            // Queued until our SYN is acknowledged; the FIN follows at once.
             guard !flags.contains(.closeWanted) else { throw .closing }
-            flags.insert(.closeWanted)
+            if sendQueue.isEmpty {
+                flags.insert(.synUnanswered)
+                move(to: .finWait1, &context)
+            } else {
+                // Queued until the connection is ESTABLISHED.
+                flags.insert(.closeWanted)
+            }
         case .established: move(to: .finWait1, &context)
         case .closeWait: move(to: .lastAck, &context)
         case .closed, .listen: throw error ?? .notOpen

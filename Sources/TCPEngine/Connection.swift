@@ -40,7 +40,9 @@ package struct Connection: ~Copyable {
         static let overrideSWS = Flags(rawValue: 1 << 19)
         /// A write found no memory.
         static let wantsMemory = Flags(rawValue: 1 << 21)
-        /// CLOSE was called before our SYN was acknowledged.
+        /// CLOSE was called in SYN-RECEIVED with nothing queued: the FIN does not wait for the acknowledgment of the SYN.
+        static let synUnanswered = Flags(rawValue: 1 << 22)
+        /// CLOSE was called in SYN-RECEIVED with octets queued.
         static let closeWanted = Flags(rawValue: 1 << 20)
     }
 
@@ -104,6 +106,8 @@ package struct Connection: ~Copyable {
     package var rtt = RTTEstimator()
     package var congestion: NewReno
     package var duplicateAcknowledgments: UInt16 = 0
+    /// FlightSize when the first of them came, in octets: what limited transmit sends later is not part of it.
+    package var flightAtDuplicate: UInt32 = 0
     /// RFC 6582's recover: fast retransmit is not entered again before this.
     package var recover: SequenceNumber
 
@@ -272,12 +276,15 @@ package struct Connection: ~Copyable {
 
 // What follows from the state and the sequence variables.
 extension Connection {
-    /// Whether the SYN we sent was acknowledged.
+    /// ESTABLISHED and the states after it.
     package var isSynchronized: Bool { state.rawValue >= State.established.rawValue }
+
+    /// Whether the peer has acknowledged our SYN.
+    package var isSynAcknowledged: Bool { isSynchronized && !flags.contains(.synUnanswered) }
 
     /// The sequence number of the send queue's first octet: SND.UNA, or one past the SYN while that is not acknowledged.
     package var queueStart: SequenceNumber {
-        send.unacknowledged == send.initial && !isSynchronized ? send.initial + 1 : send.unacknowledged
+        send.unacknowledged == send.initial && !isSynAcknowledged ? send.initial + 1 : send.unacknowledged
     }
 
     /// The sequence number our FIN has, once the program has closed.
@@ -307,6 +314,11 @@ extension Connection {
 
     /// RCV.WND as last advertised.
     package var advertisedWindow: Int { max(0, receive.edge.distance(from: receive.next)) }
+
+    /// The timestamps a reset carries, if the connection uses them.
+    package func resetTimestamps(_ now: Instant) -> TCPTimestamps? {
+        flags.contains(.timestamps) ? TCPTimestamps(value: timestampClock(now), echo: recentTimestamp) : nil
+    }
 
     /// TSval now: milliseconds, offset for each connection (RFC 7323 §5.4, §7.1).
     package func timestampClock(_ now: Instant) -> UInt32 {

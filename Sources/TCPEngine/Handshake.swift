@@ -80,7 +80,7 @@ extension Connection {
         var segment = OutgoingSegment(sequence: send.initial, flags: .syn)
         segment.options = synOptions(context)
         segment.window = UInt16(min(65535, context.parameters.receiveBuffer))
-        if state == .synReceived {
+        if state != .synSent {
             segment.flags.insert(.ack)
             segment.acknowledgment = receive.next
             receive.edge = .later(receive.edge, receive.next + Int(segment.window))
@@ -107,7 +107,7 @@ extension Connection {
     private func synOptions(_ context: borrowing Context) -> TCPOptions {
         var options = TCPOptions()
         options.maximumSegmentSize = linkSegmentSize
-        let replies = state == .synReceived
+        let replies = state != .synSent
         if replies ? flags.contains(.sack) : context.parameters.selectiveAcknowledgment { options.sackPermitted = true }
         if replies ? flags.contains(.timestamps) : context.parameters.timestamps {
             options.timestamps = TCPTimestamps(

@@ -31,13 +31,16 @@ extension Connection {
         guard flags.contains(.sack) && header.options.sackCount > 0 ? newlySacked > 0 : isEmpty && sameWindow else {
             return
         }
+        if duplicateAcknowledgments == 0 { flightAtDuplicate = UInt32(clamping: inFlight) }
         if duplicateAcknowledgments < .max { duplicateAcknowledgments &+= 1 }
         switch recovery?.phase {
         case .fast:
             if flags.contains(.sack) {
                 recovery?.updateLost(segmentSize: segmentSize, threshold: 3)
-            } else {
-                // RFC 5681 §3.2 (4): a segment has left the network.
+            } else if let recovery, recovery.inflations > 0 {
+                // RFC 5681 §3.2 (4): a segment has left the network. No more can have than were in it: forged duplicates
+                // beyond that count for nothing.
+                recovery.inflations &-= 1
                 congestion.window = min(congestion.window &+ UInt32(segmentSize), 1 &<< 30)
             }
         case .timeout: break
@@ -56,12 +59,15 @@ extension Connection {
             isLost = false
         }
         guard isLost, let recovery = makeRecovery(&context) else { return }
-        congestion.enterRecovery(inFlight: inFlight, segmentSize: segmentSize)
+        // RFC 5681 §3.2 (2): without the segments of limited transmit.
+        let flight = duplicateAcknowledgments > 0 ? Int(flightAtDuplicate) : inFlight
+        congestion.enterRecovery(inFlight: flight, segmentSize: segmentSize)
         if !flags.contains(.sack) {
             // RFC 5681 §3.2 (3): three segments have left the network.
             congestion.window &+= UInt32(3 &* segmentSize)
         }
         recovery.phase = .fast
+        recovery.inflations = inFlight / segmentSize
         recovery.point = send.next
         recovery.retransmitted = send.unacknowledged
         recovery.lostBefore = .later(
@@ -79,7 +85,7 @@ extension Connection {
         duplicateAcknowledgments = 0
         _ = takeSACK(header, &context)
         guard let recovery else {
-            grow(by: acknowledged, inFlight: before, limit: 8)
+            grow(by: acknowledged, inFlight: before, limit: 2)
             return
         }
         recovery.sacked.remove(before: send.unacknowledged)
@@ -87,7 +93,7 @@ extension Connection {
         recovery.lostBefore = .later(recovery.lostBefore, send.unacknowledged)
         switch recovery.phase {
         case .open:
-            grow(by: acknowledged, inFlight: before, limit: 8)
+            grow(by: acknowledged, inFlight: before, limit: 2)
             if !recovery.sacked.isEmpty { detectLoss(&context) }
         case .fast:
             if send.unacknowledged >= recovery.point {
@@ -125,6 +131,7 @@ extension Connection {
         let size = UInt32(segmentSize)
         congestion.window = max(size, congestion.window &- min(congestion.window, UInt32(clamping: acknowledged)))
         if acknowledged >= segmentSize { congestion.window &+= size }
+        recovery.inflations = inFlight / segmentSize
         recovery.lostBefore = send.unacknowledged + min(segmentSize, inFlight)
         recovery.retransmitted = send.unacknowledged
         flags.insert(.retransmit)

@@ -23,7 +23,9 @@ extension Connection {
         // First: check the sequence number.
         var sequence = header.sequence
         var length = payload.byteCount &+ (flags.contains(.syn) ? 1 : 0) &+ (flags.contains(.fin) ? 1 : 0)
-        if state == .synReceived, flags.contains(.syn), !flags.contains(.rst), sequence == receive.initial {
+        if state == .synReceived || self.flags.contains(.synUnanswered), flags.contains(.syn), !flags.contains(.rst),
+            sequence == receive.initial
+        {
             // Simultaneous open: the peer's SYN again, alone or with the ACK that completes ours.
             guard flags.contains(.ack) else {
                 self.flags.insert(.retransmit)

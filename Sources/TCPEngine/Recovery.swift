@@ -30,6 +30,8 @@ package final class Recovery {
     package var lostBefore: SequenceNumber
     /// The rescue retransmission of RFC 6675 §5 rule 4 was sent.
     package var rescued = false
+    /// Duplicates that may still open the window without SACK: as many as segments were out at the last progress.
+    package var inflations = 0
     /// Timeouts in a row without progress.
     package var timeouts: UInt8 = 0
 

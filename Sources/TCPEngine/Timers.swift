@@ -55,7 +55,7 @@ extension Connection {
     }
 
     private mutating func retransmissionTimerExpired(_ context: inout Context) {
-        if state == .synSent || state == .synReceived {
+        if state == .synSent || state == .synReceived || flags.contains(.synUnanswered) {
             flags.insert(.retransmit)
         } else if send.window == 0 {
             flags.insert(.probe)

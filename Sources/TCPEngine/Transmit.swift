@@ -21,7 +21,8 @@ extension Connection {
         switch state {
         case .closed, .listen: return nil
         case .synSent, .synReceived: return composeSyn(&context)
-        default: break
+        default:
+            if flags.contains([.synUnanswered, .retransmit]) { return composeSyn(&context) }
         }
         if receive.duplicates > 0 { return composeAcknowledgment(&context) }
         if flags.contains(.keepAliveProbe) {
@@ -163,7 +164,7 @@ extension Connection {
     private mutating func composeRetransmission(
         _ options: TCPOptions, size: Int, _ context: inout Context
     ) -> OutgoingSegment? {
-        guard inFlight > 0, send.window > 0 else {
+        guard inFlight > 0, send.window > 0, isSynAcknowledged else {
             flags.remove(.retransmit)
             return nil
         }
@@ -221,7 +222,7 @@ extension Connection {
     /// RFC 9293 §3.8.6.1: one octet past a closed window, or the FIN. Its acknowledgment tells the window.
     private mutating func composeProbe(_ options: TCPOptions, _ context: inout Context) -> OutgoingSegment? {
         flags.remove(.probe)
-        guard send.window == 0 else { return nil }
+        guard send.window == 0, isSynAcknowledged else { return nil }
         let hasData = sendQueue.count > 0
         guard hasData || isFinDue else { return nil }
         var segment = dataSegment(send.unacknowledged, hasData ? 1 : 0, options, size: 1)

@@ -52,7 +52,9 @@ public final class TCPConnection: Sendable {
     public nonisolated(nonsending) func read(upTo limit: Int = 65_536) async throws -> [UInt8]? {
         precondition(limit > 0, "a read must have room for an octet")
         while host.loop.isCurrent {
-            if let bytes = try host.here({ try $0.readArrayNow(id, upTo: limit) }) { return bytes.isEmpty ? nil : bytes }
+            if let bytes = try host.here({ try $0.readArrayNow(id, upTo: limit) }) {
+                return bytes.isEmpty ? nil : bytes
+            }
             try host.here { try $0.checkNotEnded(id) }
             try await host.waitHere(for: .read, at: id)
         }

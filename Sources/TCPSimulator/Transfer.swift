@@ -36,9 +36,11 @@ public struct Transfer: Sendable {
         public var retransmitted: Int
         /// Packets the network did not carry in good order, both ways.
         public var lost: Int
+        /// Packets that a stack refused because a checksum was wrong, both ways.
+        public var badChecksums: Int
         /// How the run ended: `idle` unless something hangs.
         public var outcome: Simulation.Outcome
-        /// What the client's stack holds when all is over, TIME-WAIT included or not, by `memory`'s time.
+        /// What the client's stack holds when all is over, TIME-WAIT too.
         public var clientMemory: MemoryReport
         /// The same of the server's.
         public var serverMemory: MemoryReport
@@ -109,8 +111,10 @@ public struct Transfer: Sendable {
             seconds: elapsed, goodput: goodput, share: self.link.rate.map { goodput / $0 },
             retransmitted: Int(
                 client.stack.counters.segmentsRetransmitted + server.stack.counters.segmentsRetransmitted),
-            lost: link.forward.lost + link.backward.lost, outcome: outcome, clientMemory: client.stack.memory,
-            serverMemory: server.stack.memory, closedClientMemory: closed.0, closedServerMemory: closed.1)
+            lost: link.forward.lost + link.backward.lost,
+            badChecksums: Int(client.stack.counters[.badChecksum] + server.stack.counters[.badChecksum]),
+            outcome: outcome, clientMemory: client.stack.memory, serverMemory: server.stack.memory,
+            closedClientMemory: closed.0, closedServerMemory: closed.1)
     }
 
     /// Whether both programs are done and no connection is left but in TIME-WAIT.

@@ -19,6 +19,10 @@ struct ControlPacket {
     /// SYN-ACK and acknowledgment: the small entry. Echo reply: octets of the message.
     var entry: UInt32 = 0
     var trafficClass: UInt8 = 0
+    /// Reset of a connection: its TTL or hop limit; zero is the configuration's.
+    var hopLimit: UInt8 = 0
+    /// Reset of a connection: RFC 7323 §3.2 wants the option on it.
+    var timestamps: TCPTimestamps?
 }
 
 /// What waits for the link, oldest first, within a limit: a flood of packets that call for replies costs no memory.

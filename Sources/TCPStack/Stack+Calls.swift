@@ -210,9 +210,7 @@ extension Stack {
     private mutating func finishRelease(_ slot: UInt32, resets: Bool) {
         if resets {
             // RFC 9293 §3.10.5: <SEQ=SND.NXT><CTL=RST>. The acknowledgment helps a peer in SYN-SENT to believe it.
-            var packet = ControlPacket(
-                kind: .reset, key: tables.connections[slot].key,
-                sequence: tables.connections[slot].connection.send.next)
+            var packet = connectionReset(slot, tables.connections[slot].connection.send.next)
             packet.acknowledgment = tables.connections[slot].connection.receive.next
             packet.hasAcknowledgment = true
             send(packet)

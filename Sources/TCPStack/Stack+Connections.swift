@@ -46,7 +46,7 @@ extension Stack {
         }
         if let sequence = context.bareReset {
             context.bareReset = nil
-            send(ControlPacket(kind: .reset, key: tables.connections[slot].key, sequence: sequence))
+            send(connectionReset(slot, sequence))
         }
         let state = tables.connections[slot].connection.state
         if state == .closed || state == .timeWait {
@@ -57,6 +57,15 @@ extension Stack {
         if !isBlocked, tables.connections[slot].connection.mayTransmit { makeTransmit(slot) }
         let deadline = tables.connections[slot].connection.nextDeadline(context)
         if deadline != .distantFuture { wheel.schedule(.connection(slot), at: deadline, &tables) }
+    }
+
+    /// A reset that looks like the connection's other segments.
+    func connectionReset(_ slot: UInt32, _ sequence: SequenceNumber) -> ControlPacket {
+        var packet = ControlPacket(kind: .reset, key: tables.connections[slot].key, sequence: sequence)
+        packet.hopLimit = tables.connections[slot].connection.hopLimit
+        packet.trafficClass = tables.connections[slot].connection.differentiatedServices &<< 2
+        packet.timestamps = tables.connections[slot].connection.resetTimestamps(context.now)
+        return packet
     }
 
     private mutating func settleEnded(_ slot: UInt32, _ state: State) {

@@ -111,7 +111,13 @@ extension Stack {
         let key = packet.key
         var header = TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort, sequence: packet.sequence, flags: .rst)
+        var hopLimit = packet.hopLimit == 0 ? configuration.hopLimit : packet.hopLimit
+        var trafficClass = packet.trafficClass
         if packet.kind == .reset {
+            if let timestamps = packet.timestamps {
+                header.options.timestamps = timestamps
+                header.headerLength = 20 &+ header.options.encodedLength
+            }
             if packet.hasAcknowledgment {
                 header.flags.insert(.ack)
                 header.acknowledgment = packet.acknowledgment
@@ -120,6 +126,12 @@ extension Stack {
         } else {
             // The entry may have gone, or become another, since its reply was queued.
             guard tables.entries.contains(packet.entry), tables.entries[packet.entry].key == key else { return nil }
+            if !tables.entries[packet.entry].info.contains(.timeWait) {
+                // RFC 9293 MUST-48, MUST-49: what the listener's connections will have.
+                let options = listeners[Int(tables.entries[packet.entry].listener)].options
+                hopLimit = options.hopLimit ?? hopLimit
+                trafficClass = options.differentiatedServices &<< 2
+            }
             if packet.kind == .synAck {
                 guard !tables.entries[packet.entry].info.contains(.timeWait) else { return nil }
                 tables.entries[packet.entry].info.remove(.replyDue)
@@ -130,7 +142,7 @@ extension Stack {
         }
         counts.segmentsSent &+= 1
         return writeHeaders(
-            key, header, payloadLength: 0, hopLimit: configuration.hopLimit, trafficClass: 0, segmentSize: 0, &buffer)
+            key, header, payloadLength: 0, hopLimit: hopLimit, trafficClass: trafficClass, segmentSize: 0, &buffer)
     }
 
     /// RFC 9293 §3.10.7.2: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>, with the options the SYN offered too.

@@ -30,6 +30,9 @@ public struct Ladder {
     /// The endpoints of those who are neither end.
     let strangers: Set<Endpoint>
     var output: [String] = []
+    /// The time up to which things are shown, and the latest arrival among them.
+    private var shown: Instant
+    private var latest: Instant
     /// What has been explained.
     var told: Set<String> = []
 
@@ -39,6 +42,8 @@ public struct Ladder {
         self.left = left
         self.right = right
         self.style = style
+        shown = trace.start
+        latest = trace.start
         analysis = Analysis(trace)
         narrator = Narrator(analysis: analysis)
         strangers = Set(trace.segments.filter { $0.from != left && $0.from != right }.map(\.source))
@@ -65,6 +70,7 @@ public struct Ladder {
         head()
         var index = 0
         while index < analysis.items.count {
+            pause(before: analysis.items[index])
             if let run = run(from: index) {
                 draw(run)
                 index = run.end
@@ -83,6 +89,24 @@ public struct Ladder {
             }
             index += 1
         }
+    }
+
+    /// A long time in which nothing happens is worth a line of its own.
+    private mutating func pause(before item: LadderItem) {
+        let time: Instant
+        switch item {
+        case .segment(let index, _, _):
+            time = trace.segments[index].sent
+            latest = max(latest, trace.segments[index].arrival ?? time)
+        case .change(let facts): time = facts.change.time
+        case .action(let action): time = action.time
+        }
+        let gap = time - shown
+        shown = max(shown, time, latest)
+        guard gap >= .seconds(10) else { return }
+        let seconds = NumberText.fixed(Double(gap.nanoseconds) / 1e9, digits: 0)
+        output.append("")
+        text(Phrase("⋮  \(seconds) s pass, and nothing is sent.", "⋮  过了 \(seconds) s，其间什么也没有发送。")[style.language])
     }
 
     /// The octets of a read that the end of the stream follows at once.

@@ -13,13 +13,16 @@ struct DemoCommand: ParsableCommand {
             """)
 
     @Option(
-        help: "How much the client sends, as 65536, 64KiB or 1MB.", transform: Quantities.bytes)
+        help: "How much the client sends, as 65536, 64KiB or 1MB. By default 64KiB.", transform: Quantities.bytes)
     var bytes = 65_536
 
     @OptionGroup var presentation: PresentationOptions
 
     func validate() throws {
-        guard bytes <= 1 << 30 else { throw ValidationError("'--bytes' is at most 1GiB for a demonstration") }
+        guard bytes <= 256 << 20 else {
+            throw ValidationError(
+                "'--bytes' is at most 256MiB for a demonstration; 'tcp simulate transfer' carries more")
+        }
     }
 
     func run() throws {

@@ -20,7 +20,7 @@ enum Quantities {
             ("mb", 1e6), ("g", 1_073_741_824), ("gib", 1_073_741_824), ("gb", 1e9),
         ]
         guard let (number, unit) = split(text), let factor = factor(unit, in: units), number * factor <= 1e15 else {
-            throw ValidationError("'\(text)' is no size: write octets, as 65536, 64KiB or 100MB")
+            throw ValidationError("write octets, as 65536, 64KiB or 100MB")
         }
         return Int(number * factor)
     }
@@ -33,7 +33,7 @@ enum Quantities {
         ]
         guard let (number, unit) = split(text), let factor = factor(unit, in: units), number > 0,
             number * factor <= 1e13
-        else { throw ValidationError("'\(text)' is no rate: write bits a second, as 50Mbps or 1Gbps") }
+        else { throw ValidationError("write bits a second, as 50Mbps or 1Gbps") }
         return number * factor
     }
 
@@ -41,7 +41,7 @@ enum Quantities {
     static func duration(_ text: String) throws -> Duration {
         let units: [(String, Double)] = [("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)]
         guard let (number, unit) = split(text), let factor = factor(unit, in: units), number * factor <= 3.6e12 else {
-            throw ValidationError("'\(text)' is no time: write it with its unit, as 10ms or 1.5s, an hour at most")
+            throw ValidationError("write it with its unit, as 10ms or 1.5s, an hour at most")
         }
         return .nanoseconds(Int64(number * factor))
     }
@@ -52,6 +52,6 @@ enum Quantities {
             if unit == "%", number <= 100 { return number / 100 }
             if unit.isEmpty, number < 1 { return number }
         }
-        throw ValidationError("'\(text)' is no share: write percent, as 1% or 0.1%, or a fraction below 1, as 0.01")
+        throw ValidationError("write percent, as 1% or 0.1%, or a fraction below 1, as 0.01")
     }
 }

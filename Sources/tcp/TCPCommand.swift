@@ -24,7 +24,10 @@ struct TCPCommand: ParsableCommand {
             if let code = error as? ExitCode { Terminal.exit(code.rawValue) }
             var sentence = message(for: error).split(separator: "\n").joined(separator: " ")
             if sentence.last != "." { sentence += "." }
-            if exitCode(for: error) == .validationFailure { sentence += " Try 'tcp --help'." }
+            // The parser's own words do not say what to do.
+            if ["Unknown", "Unexpected", "Missing"].contains(where: sentence.hasPrefix) {
+                sentence += " Try 'tcp --help'."
+            }
             Terminal.complain(sentence)
             Terminal.exit(exitCode(for: error).rawValue)
         }

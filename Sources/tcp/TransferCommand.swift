@@ -11,19 +11,19 @@ struct TransferCommand: ParsableCommand {
         abstract: "Measure a transfer over a link with a rate, a delay, a queue and faults.",
         discussion: """
             The faults strike in both directions, data and acknowledgments alike. Example:
-              tcp simulate transfer --bytes 10MB --rate 50Mbps --delay 10ms --queue 128KiB --loss 1%
+              tcp simulate transfer --bytes 10MB --rate 50Mbps --loss 1%
             """)
 
-    @Option(help: "How much the client sends, as 10MB or 64KiB.", transform: Quantities.bytes)
+    @Option(help: "How much the client sends, as 10MB or 64KiB. By default 10MB.", transform: Quantities.bytes)
     var bytes = 10_000_000
 
-    @Option(help: "The link's rate, as 50Mbps or 1Gbps.", transform: Quantities.rate)
+    @Option(help: "The link's rate, as 50Mbps or 1Gbps. By default 50Mbps.", transform: Quantities.rate)
     var rate = 50e6
 
-    @Option(help: "The time from one end to the other, as 10ms.", transform: Quantities.duration)
+    @Option(help: "The time from one end to the other, as 10ms. By default 10ms.", transform: Quantities.duration)
     var delay = Duration.milliseconds(10)
 
-    @Option(help: "How much may wait in front of the link, as 128KiB.", transform: Quantities.bytes)
+    @Option(help: "How much may wait in front of the link. By default 128KiB.", transform: Quantities.bytes)
     var queue = 131_072
 
     @Option(help: "The share of packets lost, as 1%.", transform: Quantities.share)
@@ -57,7 +57,12 @@ struct TransferCommand: ParsableCommand {
             bytes: bytes, link: LinkConfiguration(rate: rate, delay: delay, queue: queue),
             faults: LinkFaults(loss: loss, duplication: duplicate, reordering: reorder, corruption: corrupt),
             options: presentation.sceneOptions)
-        transfer.configuration.memoryBudget = 256 << 20
+        // Room for twice what fills the path, so that the network is what limits.
+        let path = rate / 8 * 2 * Double(delay.nanoseconds) / 1e9 + Double(queue)
+        let buffer = max(1 << 20, Int(min(2 * path, Double(64 << 20))))
+        transfer.configuration.sendBuffer = buffer
+        transfer.configuration.receiveBuffer = buffer
+        transfer.configuration.memoryBudget = 512 << 20
         var lines = LineBuffer()
         var observer: ((TraceEvent, TracedSegment?) -> Void)?
         if presentation.json && !summary {

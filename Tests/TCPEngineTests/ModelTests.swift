@@ -79,7 +79,8 @@ struct ModelTests {
             }
             for piece in pieces.shuffled(using: &random) {
                 #expect(
-                    queue.place(bytes.span.bytes.extracting(piece), at: piece.lowerBound, &pool, &budget) == piece.count)
+                    queue.place(bytes.span.bytes.extracting(piece), at: piece.lowerBound, &pool, &budget) == piece.count
+                )
             }
             queue.extend(by: bytes.count)
             var target = [UInt8](repeating: 0, count: bytes.count)
@@ -147,7 +148,9 @@ struct ModelTests {
     func rangeLimit() {
         var ranges = SequenceRanges()
         for index in 0..<10 {
-            ranges.insert(SACKBlock(start: SequenceNumber(UInt32(index * 10)), end: SequenceNumber(UInt32(index * 10 + 5))), limit: 4)
+            ranges.insert(
+                SACKBlock(start: SequenceNumber(UInt32(index * 10)), end: SequenceNumber(UInt32(index * 10 + 5))),
+                limit: 4)
         }
         #expect(ranges.count == 4)
         #expect(ranges.insert(SACKBlock(start: SequenceNumber(5), end: SequenceNumber(10)), limit: 4) == 5)

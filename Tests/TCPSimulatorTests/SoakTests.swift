@@ -17,6 +17,13 @@ import Testing
 struct SoakTests {
     private static let parts = 4
 
+    /// What stacks hold that have never seen a connection, one of them with a listener.
+    private static func emptyHosts() -> (client: Int, server: Int) {
+        let pair = Pair(tracing: false)
+        _ = try? pair.server.listen(on: 80) { _ in EchoApplication() }
+        return (pair.client.stack.memory.total, pair.server.stack.memory.total)
+    }
+
     /// 5 % loss, 5 % duplication, 20 % reordering and 1 % corruption at once, both ways.
     private func soak(seed: UInt64, ipv6: Bool) -> Transfer.Report {
         var transfer = Transfer(
@@ -31,6 +38,7 @@ struct SoakTests {
         "Loss, duplication, reordering and corruption together leave every octet intact and nothing behind",
         arguments: [false, true], 0..<parts)
     func everySeed(ipv6: Bool, part: Int) {
+        let empty = SoakTests.emptyHosts()
         for seed in stride(from: part, to: seedsPerFamily, by: SoakTests.parts) {
             let report = soak(seed: UInt64(seed) + 1, ipv6: ipv6)
             #expect(report.isIntact, "seed \(seed + 1)")
@@ -41,8 +49,39 @@ struct SoakTests {
             for memory in [report.clientMemory, report.serverMemory] {
                 #expect(memory.isEmptyButForTimeWait && memory.timeWaitCount == 0, "seed \(seed + 1)")
             }
+            #expect(
+                report.clientMemory.total == empty.client && report.serverMemory.total == empty.server,
+                "seed \(seed + 1)")
             if !report.isIntact || report.outcome != .idle { return }
         }
+    }
+
+    @Test("The faults of the soak strike: packets are lost and spoilt, checksums tell, and data goes again")
+    func faultsStrike() {
+        let report = soak(seed: 1, ipv6: false)
+        #expect(report.lost > 10 && report.badChecksums > 0 && report.retransmitted > 5)
+    }
+
+    @Test("When all is over, both stacks hold as many bytes as before the first connection")
+    func memory() {
+        let report = soak(seed: 7, ipv6: false)
+        let empty = SoakTests.emptyHosts()
+        #expect(report.clientMemory.total == empty.client && report.serverMemory.total == empty.server)
+        #expect(report.closedClientMemory.timeWaitCount + report.closedServerMemory.timeWaitCount >= 1)
+    }
+
+    @Test(
+        "Bundles of segments that are lost, spoilt, repeated and overtaken whole do no harm", arguments: [false, true])
+    func superSegments(offload: Bool) {
+        var link = LinkConfiguration(delay: .milliseconds(5))
+        link.superSegments = true
+        link.checksumOffload = offload
+        var transfer = Transfer(
+            bytes: soakBytes * 4, link: link,
+            faults: LinkFaults(loss: 0.03, duplication: 0.03, reordering: 0.1, corruption: 0.02))
+        transfer.replyBytes = soakBytes
+        let report = transfer.run()
+        #expect(report.isIntact && report.outcome == .idle && report.lost > 0)
     }
 
     @Test("A connection survives a link that loses one packet in five", arguments: UInt64(1)...8)

@@ -102,6 +102,7 @@ extension Scene {
                         answers.count >= 3 && Set(answers.map(\.header.sequence)).count == 1)
                 ] + oneConnectionChecks(stage))
         },
+        twoWayScene,
         Scene(
             "lost-third-ack", "S5c", title: Phrase("The third segment is lost", "第三个报文段丢失"),
             introduction: Phrase(
@@ -125,7 +126,6 @@ extension Scene {
                     (trace.time("client", reaches: .established) ?? .distantFuture) < (established ?? .zero)),
             ])
         },
-        twoWayScene,
     ]
 
     /// What a handshake without losses shows.

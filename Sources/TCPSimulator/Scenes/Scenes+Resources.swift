@@ -96,9 +96,15 @@ extension Scene {
         }
         let octets = payload
         var seenBefore = -1
+        func clientState(_ from: State, _ to: State) {
+            let time = simulation.now
+            simulation.record(
+                .state(TracedStateChange(time: time, end: "client", local: here, remote: there, from: from, to: to)))
+        }
         client.onPacket = { host, bytes in
             guard let (_, header, _) = RawSegment.parse(bytes), header.flags == [.syn, .ack] else { return }
             seenBefore = program.received
+            clientState(.synSent, .established)
             // What the SYN-ACK left out is sent again; the rest counts as delivered.
             let accepted = max(0, header.acknowledgment.distance(from: first + 1))
             host.send(
@@ -106,6 +112,7 @@ extension Scene {
                     from: here, to: there, sequence: first + 1 + accepted, acknowledgment: header.sequence + 1,
                     flags: accepted < 100 ? [.ack, .psh] : .ack, payload: Array(octets[min(accepted, 100)...])))
         }
+        clientState(.closed, .synSent)
         client.send(RawSegment.packet(from: here, to: there, sequence: first, flags: .syn, payload: octets))
         simulation.run(for: .seconds(1))
         return SceneOutcome(

@@ -150,6 +150,7 @@ struct Analysis {
                 result.acknowledged = max(0, segment.header.acknowledgment.distance(from: before))
             }
         }
+        result.repeatsOctets = half.next.map { segment.header.sequence < $0 } ?? false
         result.meaning = meaning(of: segment, result, half, peer)
         if segment.origin != .copy { remember(segment, result, &half, peer) }
         halves[key] = half

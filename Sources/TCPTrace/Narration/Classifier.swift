@@ -51,14 +51,14 @@ struct Classifier {
     private var data: SegmentMeaning {
         if segment.origin == .injected { return .dataInjected }
         if let window = peer.window, window == 0, segment.length <= 1 { return .windowProbe }
-        if let next = half.next, sequence < next, facts.repetitions > 0 || next.distance(from: sequence) > 1 {
-            return segment.length <= 1 && peer.window == 0 ? .windowProbe : .dataRepeated
-        }
         // The third acknowledgment was lost, or this is it.
         if facts.relativeSequence == 1, half.handshakeAcks == 0 || half.handshakeAckLost, peer.initial != nil,
             half.sentPlainSYN
         {
             return .dataFinishingHandshake
+        }
+        if let next = half.next, sequence < next, facts.repetitions > 0 || next.distance(from: sequence) > 1 {
+            return segment.length <= 1 && peer.window == 0 ? .windowProbe : .dataRepeated
         }
         return peer.finEnd.map { segment.header.acknowledgment == $0 } ?? false ? .dataAfterPeersFIN : .data
     }

@@ -41,6 +41,8 @@ struct SegmentFacts {
     var acknowledged = 0
     /// How often the same thing was sent before.
     var repetitions = 0
+    /// Whether its first octet was sent before, in whatever segment.
+    var repeatsOctets = false
     /// Since the last of those times.
     var elapsed: Duration = .zero
     /// The state of the sender when it sent.

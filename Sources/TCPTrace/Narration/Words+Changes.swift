@@ -91,8 +91,8 @@ extension Narrator {
                 "两个 FIN 都已发出，只差最后的确认。不会再有数据到来。")
         case (.finWait1, .timeWait):
             return Phrase(
-                "confirmation and FIN came in one segment: both directions are closed at once, without FIN-WAIT-2.",
-                "确认和 FIN 在同一个报文段里到达：两个方向同时关闭，不经过 FIN-WAIT-2。")
+                "confirmation and FIN came in one segment: both directions are closed at once, without FIN-WAIT-2. It stays for 2 MSL, twice the longest that a segment can live in the network.",
+                "确认和 FIN 在同一个报文段里到达：两个方向同时关闭，不经过 FIN-WAIT-2。它要停留 2 MSL（MSL 是报文段在网络中最长的寿命）。")
         case (.closing, .timeWait):
             return Phrase(
                 "its FIN is confirmed too. Both closed actively, so both wait here.",
@@ -116,6 +116,10 @@ extension Narrator {
                 return Phrase(
                     "a new SYN with a newer number takes the place over before the time is up.",
                     "一个序号更新的 SYN 到来，不等时间到就接过了这个位置。")
+            }
+            if facts.lasted < .milliseconds(10) {
+                return Phrase(
+                    "2 MSL is set to nothing here: the connection is forgotten at once.", "这里把 2 MSL 设成了零：连接立刻被遗忘。")
             }
             let time = NumberText.duration(facts.lasted)
             return Phrase(
@@ -145,6 +149,14 @@ extension Narrator {
         switch change.from {
         case .synSent:
             Phrase("the connection is refused; the program is told so.", "连接被拒绝，应用程序得到通知。")
+        case .timeWait:
+            Phrase(
+                "a reset ends TIME-WAIT before its time. That is allowed; RFC 1337 calls it assassination.",
+                "RST 让 TIME-WAIT 提前结束。这是允许的；RFC 1337 称之为“暗杀”。")
+        case .lastAck, .closing:
+            Phrase(
+                "a reset comes instead of the last confirmation: the connection is over, but this end never learns whether all was received.",
+                "等来的不是最后的确认，而是 RST：连接结束了，但这一端永远不知道对方是否全部收到。")
         case .synReceived:
             Phrase(
                 "the attempt was nobody's wish: the half-open connection is dropped, and the listener goes on as before.",

@@ -7,6 +7,10 @@ extension SegmentWords {
     /// Why a segment with data was sent.
     var data: Phrase {
         switch facts.meaning {
+        case .dataFinishingHandshake where facts.repeatsOctets:
+            Phrase(
+                "\(receiverAsSubject) has confirmed the SYN alone, and kept nothing of the data. The third segment carries the \(octetsEnglish) again, and with them the confirmation that \(receiver.english) waits for.",
+                "\(receiver.chinese)只确认了 SYN，数据一点没留。第三个报文段把这 \(octets) 字节再带一遍，同时带去\(receiver.chinese)等待的确认。")
         case .dataFinishingHandshake:
             Phrase(
                 "\(senderAsSubject) sends \(octetsEnglish). Every segment after the handshake's first carries an acknowledgment, so this one also does the work of the third segment: it tells \(receiver.english) that its number was received.",

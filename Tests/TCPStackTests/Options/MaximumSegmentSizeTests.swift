@@ -63,6 +63,13 @@ struct MaximumSegmentSizeTests {
         }
     }
 
+    @Test("The option is sent even where it says the default [MAY-3, SHLD-5]", arguments: Family.allCases)
+    func always(family: Family) {
+        let peer = opened(family, .plain, mtu: family == .ipv4 ? 576 : 1280)
+        let syn = peer.history.first { $0.flags.contains(.syn) }
+        #expect(syn?.tcp.options.maximumSegmentSize == UInt16(family.defaultMSS))
+    }
+
     @Test("An IPv4 MTU of 68 announces 28 and sends no packet above it [MUST-67]")
     func smallestMTU() {
         let peer = opened(.ipv4, .plain, mtu: 68)
