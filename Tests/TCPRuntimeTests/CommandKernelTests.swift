@@ -6,11 +6,16 @@ import Testing
 @Suite("tcp serve and tcp connect", .serialized, .enabled(if: Kernel.isWanted, Kernel.comment))
 struct CommandKernelTests {
     /// Runs curl and gives the status code and the body.
-    private func curl(_ space: Namespace, _ arguments: String...) throws -> (status: String, body: [UInt8], head: String) {
+    private func curl(_ space: Namespace, _ arguments: String...) throws -> (
+        status: String, body: [UInt8], head: String
+    ) {
         let body = space.scratch.unique("body")
         let head = space.scratch.unique("head")
         let output = try space.scratch.run(
-            ["ip", "netns", "exec", space.name, "curl", "-sS", "--max-time", "20", "-o", body, "-D", head, "-w", "%{http_code}"]
+            [
+                "ip", "netns", "exec", space.name, "curl", "-sS", "--max-time", "20", "-o", body, "-D", head, "-w",
+                "%{http_code}",
+            ]
                 + arguments)
         return (output, octets(of: body), contents(of: head))
     }
@@ -22,7 +27,9 @@ struct CommandKernelTests {
         try scratch.run(["mkdir", "-p", scratch.file("site/sub dir/deep"), scratch.file("site/indexed")])
         try scratch.run(["sh", "-c", "echo secret > \(scratch.path)/secret; ln -s ../secret \(scratch.path)/site/link"])
         try scratch.run(["sh", "-c", "echo '<p>index' > \(scratch.path)/site/indexed/index.html"])
-        try scratch.run(["sh", "-c", "printf 0123456789 > '\(scratch.path)/site/sub dir/a&b.txt'; : > \(scratch.path)/site/empty"])
+        try scratch.run([
+            "sh", "-c", "printf 0123456789 > '\(scratch.path)/site/sub dir/a&b.txt'; : > \(scratch.path)/site/empty",
+        ])
         let serving = try space.serve(["--http", scratch.file("site")])
         let base = "http://\(Namespace.ours4)"
         let text = "\(base)/sub%20dir/a%26b.txt"
@@ -58,7 +65,8 @@ struct CommandKernelTests {
         #expect(listing.contains("<a href=\"./a%26b.txt\">a&amp;b.txt</a>"))
         #expect(listing.contains("<a href=\"./deep/\">deep/</a>") && listing.contains("../"))
         // Both requests of one curl use one connection.
-        let twice = try space.run("curl", "-sS", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{num_connects}", text, text)
+        let twice = try space.run(
+            "curl", "-sS", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{num_connects}", text, text)
         #expect(twice == "10")
         try space.stop(serving)
     }
@@ -133,14 +141,18 @@ struct CommandKernelTests {
         }
         let held = try space.serve(["--echo", "7"])
         // Without rights: as nobody.
-        let nobody = "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])"
+        let nobody =
+            "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])"
         let failures: [([String], String)] = [
             (serve + address + ["--echo", "7"], "Another program holds the interface tcp0"),
             ([Kernel.command, "serve", "--tun", "a/b", "--echo", "7"] + address, "cannot be an interface's name"),
             ([Kernel.command, "serve", "--tun", "lo", "--echo", "7"] + address, "is no TUN interface"),
             (serve + address + ["--http", "/nowhere"], "name a directory that you may read"),
             (serve + address + ["--echo", "7", "--pcap", "/nowhere/x"], "name a file in a directory"),
-            (["python3", "-c", nobody, Kernel.command, "serve", "--tun", "tcp1", "--echo", "7"] + address, "run as root"),
+            (
+                ["python3", "-c", nobody, Kernel.command, "serve", "--tun", "tcp1", "--echo", "7"] + address,
+                "run as root"
+            ),
         ]
         for (arguments, words) in failures {
             let running = try space.scratch.start(["ip", "netns", "exec", space.name] + arguments)
@@ -157,7 +169,10 @@ struct CommandKernelTests {
         let space = try Namespace()
         let running = try space.scratch.start(
             ["ip", "netns", "exec", space.name, Kernel.command, "serve", "--tun", "tcp0", "--address", "10.5.0.9/32"]
-                + ["--address", "fd05::9/128", "--peer", "192.168.7.1", "--peer", "fd07::1", "--echo", "7", "--mtu", "9000"])
+                + [
+                    "--address", "fd05::9/128", "--peer", "192.168.7.1", "--peer", "fd07::1", "--echo", "7", "--mtu",
+                    "9000",
+                ])
         try running.waitFor("Ready.")
         let addresses = try space.run("ip", "-o", "addr", "show", "dev", "tcp0")
         #expect(addresses.contains("inet 192.168.7.1 peer 10.5.0.9/32"))

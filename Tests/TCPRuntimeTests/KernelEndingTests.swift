@@ -144,7 +144,8 @@ struct KernelEndingTests {
         let server = try space.start("python3", "-c", program)
         try server.waitFor("listening")
         let client = try space.start(
-            Kernel.command, "connect", "--tun", "tcp0", "--address", "\(Namespace.ours4)/24", Namespace.kernels4, "9000",
+            Kernel.command, "connect", "--tun", "tcp0", "--address", "\(Namespace.ours4)/24", Namespace.kernels4,
+            "9000",
             input: "/dev/zero")
         try server.waitFor("held")
         client.signal(signal)
