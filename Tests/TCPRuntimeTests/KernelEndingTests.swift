@@ -8,8 +8,10 @@ struct KernelEndingTests {
     @Test("A killed kernel client leaves no connection of ours behind")
     func killedClient() throws {
         let space = try Namespace()
+        // More than any buffer on the way holds.
+        try space.run("truncate", "-s", "50M", space.scratch.file("large"))
         let serving = try space.serve(["--echo", "7", "--chargen", "19", "--http", space.scratch.path])
-        // A client that reads nothing, one that is idle, one that keeps its side open after ours has closed.
+        // One is idle, one reads nothing, one keeps its side open after ours has closed; two close theirs and read nothing.
         let program = """
             import socket, sys, time
             kind = sys.argv[1]
@@ -18,12 +20,15 @@ struct KernelEndingTests {
                 s.sendall(b"HEAD / HTTP/1.0\\r\\n\\r\\n")
                 while s.recv(4096): pass
             if kind == "closewait":
+                s.sendall(b"GET /large HTTP/1.0\\r\\n\\r\\n")
+            if kind in ("closewait", "lastack"):
                 s.shutdown(socket.SHUT_WR)
             print("held", file=sys.stderr, flush=True)
             time.sleep(60)
             """
         for (kind, port, state) in [
             ("idle", "7", "ESTABLISHED"), ("stuffed", "19", "ESTABLISHED"), ("finwait", "80", "FIN-WAIT-2"),
+            ("closewait", "80", "CLOSE-WAIT"), ("lastack", "19", "LAST-ACK"),
         ] {
             for host in [Namespace.ours4, Namespace.ours6] {
                 let client = try space.start("python3", "-c", program, kind, host, port)
@@ -118,5 +123,34 @@ struct KernelEndingTests {
         server.end()
         #expect(try endless.wait(seconds: 20) == 1)
         #expect(contents(of: endless.errors) == "tcp: The peer reset the connection.\n")
+    }
+
+    @Test("A kernel server learns by a reset that tcp connect was ended", arguments: [SIGINT, SIGTERM])
+    func endedClient(signal: Int32) throws {
+        let space = try Namespace()
+        let program = """
+            import socket, sys
+            s = socket.socket(); s.bind(("", 9000)); s.listen()
+            print("listening", file=sys.stderr, flush=True)
+            c, _ = s.accept()
+            c.recv(1)
+            print("held", file=sys.stderr, flush=True)
+            try:
+                while c.recv(1 << 16): pass
+                print("end of stream", flush=True)
+            except ConnectionResetError:
+                print("reset", flush=True)
+            """
+        let server = try space.start("python3", "-c", program)
+        try server.waitFor("listening")
+        let client = try space.start(
+            Kernel.command, "connect", "--tun", "tcp0", "--address", "\(Namespace.ours4)/24", Namespace.kernels4,
+            "9000",
+            input: "/dev/zero")
+        try server.waitFor("held")
+        client.signal(signal)
+        #expect(try client.wait(seconds: 20) == 128 + signal)
+        #expect(try server.wait(seconds: 20) == 0)
+        #expect(contents(of: server.output) == "reset\n")
     }
 }
