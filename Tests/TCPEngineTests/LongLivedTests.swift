@@ -44,6 +44,7 @@ private struct Sender: ~Copyable {
 
     /// Queues `count` octets, at most 64,000.
     mutating func write(_ count: Int) {
+        let chunk = self.chunk
         let taken = try? connection.write(chunk.span.bytes.extracting(0..<count), &context)
         #expect(taken == count)
     }
