@@ -65,10 +65,11 @@ public enum Interface {
         guard let index = index(of: name) else { throw .configuration("find the interface \(name)", ENODEV) }
         var netlink = try Netlink()
         try netlink.setLink(index, mtu: mtu, up: false, step: "set the MTU of \(name) to \(mtu)")
+        // Up first: while it is down the kernel keeps the route to an IPv6 peer for later, and now and then loses it.
+        try netlink.setLink(index, mtu: nil, up: true, step: "bring \(name) up")
         for link in links {
             try netlink.addAddress(link, to: index, step: "give \(name) the address \(link.kernel)")
         }
-        try netlink.setLink(index, mtu: nil, up: true, step: "bring \(name) up")
     }
 
     // MARK: Asking
