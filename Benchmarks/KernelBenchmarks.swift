@@ -137,11 +137,15 @@ private func serve(
 }
 
 @Sendable private func discard(_ connection: TCPConnection) async throws {
-    while try await connection.read() != nil {}
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
+    defer { buffer.deallocate() }
+    var octets = buffer.mutableBytes
+    while try await connection.read(into: &octets) > 0 {}
 }
 
 @Sendable private func pour(_ connection: TCPConnection) async throws {
-    let bytes = [UInt8](repeating: 0x55, count: 64 << 10)
+    // As much a write as the kernel's own source.
+    let bytes = [UInt8](repeating: 0x55, count: 256 << 10)
     while true { try await connection.write(bytes) }
 }
 
