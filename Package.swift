@@ -38,6 +38,10 @@ let hostedTargets: [Target] = [
     .target(
         name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
+    .target(name: "TCPSockets", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPSocketsTests", dependencies: ["TCPSockets", "TCPStack", "TCPEngine", "TCPWire"],
+        swiftSettings: house),
     .target(
         name: "TCPRuntime", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace", "CLinux"],
         swiftSettings: house),
