@@ -65,7 +65,7 @@ package struct MutantRun {
                 "The tests fail without a mutant: \(MutantRun.failure(in: text) ?? String(decoding: text.suffix(500), as: UTF8.self))")
         }
         let seconds = MutantRun.childrensSeconds() - before
-        processorLimit = 20 + Int(seconds * 5)
+        processorLimit = 10 + Int(seconds * 3)
         return seconds
     }
 
