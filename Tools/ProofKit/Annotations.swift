@@ -17,7 +17,8 @@ package struct Annotation: Equatable, Sendable {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[1].isEmpty, parts[1].utf8.allSatisfy(isDigit) else { return false }
         let letters = parts[0].utf8.allSatisfy { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
-        return !parts[0].isEmpty && (letters || (3...4).contains(parts[0].utf8.count) && parts[0].utf8.allSatisfy(isDigit))
+        return !parts[0].isEmpty
+            && (letters || (3...4).contains(parts[0].utf8.count) && parts[0].utf8.allSatisfy(isDigit))
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }

@@ -27,7 +27,9 @@ package struct Child: ~Copyable {
         _ arguments: [String], _ environment: [String: String]
     ) throws(ProofError) -> (pid_t, Int32) {
         var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else { throw ProofError("There is no pipe to be had: \(String(cString: strerror(errno)))") }
+        guard pipe(&ends) == 0 else {
+            throw ProofError("There is no pipe to be had: \(String(cString: strerror(errno)))")
+        }
         _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)

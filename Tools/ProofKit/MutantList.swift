@@ -54,7 +54,9 @@ package struct MutantList: Sendable {
             if !line.hasPrefix("    ") {
                 if let entry { throw ProofError("\(file):\(entry.line): \(entry.id) lacks its “becomes” or “does”.") }
                 let parts = line.split(separator: " ", maxSplits: 1)
-                guard parts.count == 2 else { throw ProofError("\(file):\(number): an entry begins with its id and a sentence.") }
+                guard parts.count == 2 else {
+                    throw ProofError("\(file):\(number): an entry begins with its id and a sentence.")
+                }
                 entry = (String(parts[0]), String(parts[1]), number)
                 context = []
                 continue
@@ -65,7 +67,8 @@ package struct MutantList: Sendable {
             let body = line.dropFirst(4)
             if body.hasPrefix("becomes ") || body.hasPrefix("does ") {
                 mutants.append(
-                    try MutantList.mutant(current, path, context.joined(separator: "\n"), String(body), at: "\(file):\(number)"))
+                    try MutantList.mutant(
+                        current, path, context.joined(separator: "\n"), String(body), at: "\(file):\(number)"))
                 entry = nil
             } else {
                 context.append(body)
@@ -82,14 +85,19 @@ package struct MutantList: Sendable {
         var replacement = String(change.dropFirst(isExpression ? 8 : 5))
         if !isExpression, replacement == "nothing" { replacement = "" }
         let open = context.split(separator: "«", omittingEmptySubsequences: false)
-        guard !context.isEmpty, open.count <= 2 else { throw ProofError("\(place): one part changes, between « and ».") }
+        guard !context.isEmpty, open.count <= 2 else {
+            throw ProofError("\(place): one part changes, between « and ».")
+        }
         guard open.count == 2 else {
             return Mutant(
                 id: entry.id, sentence: entry.sentence, file: source, context: context,
-                changed: 0..<context.utf8.count, kind: isExpression ? .expression : .statements, replacement: replacement)
+                changed: 0..<context.utf8.count, kind: isExpression ? .expression : .statements,
+                replacement: replacement)
         }
         let close = open[1].split(separator: "»", omittingEmptySubsequences: false)
-        guard close.count == 2, !close[0].isEmpty else { throw ProofError("\(place): one part changes, between « and ».") }
+        guard close.count == 2, !close[0].isEmpty else {
+            throw ProofError("\(place): one part changes, between « and ».")
+        }
         let start = open[0].utf8.count
         return Mutant(
             id: entry.id, sentence: entry.sentence, file: source, context: "\(open[0])\(close[0])\(close[1])",
@@ -106,6 +114,8 @@ package struct MutantList: Sendable {
         for mutant in mutants where !seen.insert(mutant.id).inserted {
             throw ProofError("\(mutant.id) stands in Tests/Mutants twice.")
         }
-        guard !mutants.isEmpty else { throw ProofError("Tests/Mutants holds no list: run this in the package's folder.") }
+        guard !mutants.isEmpty else {
+            throw ProofError("Tests/Mutants holds no list: run this in the package's folder.")
+        }
     }
 }

@@ -28,7 +28,8 @@ package struct MutantSource {
                     || range.lowerBound <= site.range.lowerBound && site.range.upperBound <= range.upperBound
                 guard isNested else {
                     throw ProofError(
-                        "\(mutant.id) and \(site.mutants[0].mutant.id) overlap in part: let one change all that the other does.")
+                        "\(mutant.id) and \(site.mutants[0].mutant.id) overlap in part: let one change all that the other does."
+                    )
                 }
             }
             sites.append(Site(range: range, mutants: [(number, mutant)]))
@@ -59,7 +60,8 @@ package struct MutantSource {
     }
 
     /// The range that corresponds to `changed` when `pattern` stands at `start`.
-    private static func match(_ pattern: [UInt8], _ changed: Range<Int>, in text: [UInt8], at start: Int) -> Range<Int>? {
+    private static func match(_ pattern: [UInt8], _ changed: Range<Int>, in text: [UInt8], at start: Int) -> Range<Int>?
+    {
         var position = start
         var low = start
         var high = start
@@ -116,7 +118,8 @@ package struct MutantSource {
             case .expression:
                 result = Array("(mutant(\(number)) ? (".utf8) + new + Array(") : (".utf8) + result + Array("))".utf8)
             case .statements:
-                result = Array("if mutant(\(number)) { ".utf8) + new + Array(" } else { ".utf8) + result + Array("\n}".utf8)
+                result =
+                    Array("if mutant(\(number)) { ".utf8) + new + Array(" } else { ".utf8) + result + Array("\n}".utf8)
             }
         }
         return result

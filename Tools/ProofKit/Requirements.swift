@@ -27,7 +27,8 @@ package struct RequirementList: Sendable {
             }
             let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
             guard fields.count == 5, Annotation.isID(fields[0]), !fields[3].isEmpty else {
-                throw ProofError("\(file):\(number): a rule has five fields, tabs between them: id, section, level, rule, reason.")
+                throw ProofError(
+                    "\(file):\(number): a rule has five fields, tabs between them: id, section, level, rule, reason.")
             }
             guard ["MUST", "SHOULD", "MAY", "practice"].contains(fields[2]) else {
                 throw ProofError("\(file):\(number): the level is MUST, SHOULD, MAY or practice, not “\(fields[2])”.")
@@ -55,7 +56,9 @@ package struct Requirements: Sendable {
         for file in Files.list("Tests/Requirements", in: root, suffix: ".tsv") {
             lists.append(try RequirementList(parsing: try Files.text(root + "/" + file), file: file))
         }
-        guard !lists.isEmpty else { throw ProofError("Tests/Requirements holds no list: run this in the package's folder.") }
+        guard !lists.isEmpty else {
+            throw ProofError("Tests/Requirements holds no list: run this in the package's folder.")
+        }
         annotations = try Annotation.all(in: root)
     }
 
@@ -68,7 +71,8 @@ package struct Requirements: Sendable {
         for row in rows where !seen.insert(row.id).inserted { faults.append("\(row.id) stands in the lists twice.") }
         for annotation in annotations {
             for id in annotation.ids where !seen.contains(id) {
-                faults.append("\(annotation.file):\(annotation.line) names \(id), which no list in Tests/Requirements has.")
+                faults.append(
+                    "\(annotation.file):\(annotation.line) names \(id), which no list in Tests/Requirements has.")
             }
         }
         let tested = Set(annotations.flatMap(\.ids))
@@ -96,7 +100,8 @@ package struct Requirements: Sendable {
         text += summary(tests)
         for list in lists {
             for part in list.parts {
-                text += "\n## \(part.heading)\n\n| rule | section | level | what it asks | shown by |\n|---|---|---|---|---|\n"
+                text +=
+                    "\n## \(part.heading)\n\n| rule | section | level | what it asks | shown by |\n|---|---|---|---|---|\n"
                 for row in part.rows { text += line(row, tests[row.id] ?? []) }
             }
         }

@@ -26,10 +26,12 @@ package final class Workers: Sendable {
         for _ in 0..<2 {
             var thread = pthread_t()
             let context = Unmanaged.passRetained(self).toOpaque()
-            let code = pthread_create(&thread, nil, { context in
-                Unmanaged<Workers>.fromOpaque(context!).takeRetainedValue().work()
-                return nil
-            }, context)
+            let code = pthread_create(
+                &thread, nil,
+                { context in
+                    Unmanaged<Workers>.fromOpaque(context!).takeRetainedValue().work()
+                    return nil
+                }, context)
             guard code == 0 else {
                 Unmanaged<Workers>.fromOpaque(context).release()
                 throw ProofError("A thread cannot be started: \(String(cString: strerror(code)))")

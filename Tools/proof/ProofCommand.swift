@@ -54,7 +54,8 @@ struct RequirementsCommand: ParsableCommand {
 
 struct MutantsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "mutants", abstract: "Makes small faults in the core, one at a time, and runs the fast tests on each.")
+        commandName: "mutants",
+        abstract: "Makes small faults in the core, one at a time, and runs the fast tests on each.")
 
     @Option(parsing: .upToNextOption, help: "Only these, by their ids.")
     var only: [String] = []
@@ -72,11 +73,14 @@ struct MutantsCommand: ParsableCommand {
     var skipBuild = false
 
     func validate() throws {
-        if part != nil, selection == nil { throw ValidationError("--part is two numbers, as 3/10, the first the smaller.") }
+        if part != nil, selection == nil {
+            throw ValidationError("--part is two numbers, as 3/10, the first the smaller.")
+        }
     }
 
     private var selection: (remainder: Int, divisor: Int)? {
-        guard let numbers = part?.split(separator: "/").map({ Int($0) }), numbers.count == 2, let remainder = numbers[0],
+        guard let numbers = part?.split(separator: "/").map({ Int($0) }), numbers.count == 2,
+            let remainder = numbers[0],
             let divisor = numbers[1], remainder >= 0, remainder < divisor
         else { return nil }
         return (remainder, divisor)
@@ -111,11 +115,15 @@ struct MutantsCommand: ParsableCommand {
         let seconds = try run.runUnchanged()
         if !json { print("the tests pass without a mutant, in \(tenths(seconds)) s of processor time") }
         fflush(nil)
-        let results = try Workers(run, numbers) { number, verdict in report(mutants[number - 1], lines[number - 1], verdict) }
-            .results()
+        let results = try Workers(run, numbers) { number, verdict in
+            report(mutants[number - 1], lines[number - 1], verdict)
+        }
+        .results()
         let survivors = numbers.filter { results[$0] == .survived }
         if json {
-            print("{\"event\":\"result\",\"mutants\":\(numbers.count),\"noticed\":\(numbers.count - survivors.count),\"survived\":\(survivors.count)}")
+            print(
+                "{\"event\":\"result\",\"mutants\":\(numbers.count),\"noticed\":\(numbers.count - survivors.count),\"survived\":\(survivors.count)}"
+            )
         } else {
             if !survivors.isEmpty { print("\nNothing noticed:") }
             for number in survivors { print(line(mutants[number - 1], lines[number - 1])) }
