@@ -60,6 +60,12 @@ let hostedTargets: [Target] = [
         name: "benchmarks",
         dependencies: ["TCPRuntime", "TCPSimulator", "TCPStack", "TCPEngine", "TCPWire", "CLinux"],
         path: "Benchmarks", swiftSettings: house, linkerSettings: [.unsafeFlags(countingAllocator)]),
+    .target(name: "ProofKit", path: "Tools/ProofKit", swiftSettings: house),
+    .executableTarget(
+        name: "proof",
+        dependencies: ["ProofKit", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        path: "Tools/proof", swiftSettings: house),
+    .testTarget(name: "ProofTests", dependencies: ["ProofKit"], swiftSettings: house),
     .testTarget(name: "TCPWireTests", dependencies: ["TCPWire"], swiftSettings: house),
     .testTarget(name: "TCPEngineTests", dependencies: ["TCPEngine", "TCPWire"], swiftSettings: house),
     .testTarget(
