@@ -15,8 +15,10 @@ struct Fuzz {
             exit(64)
         }
         self.target = target
+        FuzzTrace.isOn = getenv("FUZZ_TRACE") != nil
         // libFuzzer does not see the target's name.
-        let arguments = [CommandLine.arguments[0], "-max_len=\(target.maximumLength)"] + CommandLine.arguments.dropFirst(2)
+        let arguments =
+            [CommandLine.arguments[0], "-max_len=\(target.maximumLength)"] + CommandLine.arguments.dropFirst(2)
         var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         var count = Int32(arguments.count)
         let code = pointers.withUnsafeMutableBufferPointer { buffer in

@@ -39,7 +39,7 @@ extension StackSession {
         if peer.usesTimestamps {
             segment.options += RawOption.timestamps(timestamp(number), echo: isSyn ? 0 : peer.lastTimestamp)
         }
-        segment.payload = patternBytes(from: peer.next + (isSyn ? 1 : 0), count: payload)
+        segment.payload = Pattern.bytes(from: peer.next + (isSyn ? 1 : 0), count: payload)
         return segment
     }
 
@@ -78,7 +78,7 @@ extension StackSession {
         guard handles.indices.contains(index) else { return }
         let id = handles[index].id
         guard let initial = host.stack.initialSequences(of: id)?.send else { return }
-        let bytes = patternBytes(from: initial + 1 + handles[index].written, count: count)
+        let bytes = Pattern.bytes(from: initial + 1 + handles[index].written, count: count)
         if let taken = try? host.write(id, bytes) { handles[index].written += taken }
     }
 

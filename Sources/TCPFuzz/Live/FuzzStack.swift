@@ -122,6 +122,7 @@ final class StackSession {
 
     private func step(_ code: UInt8) {
         let variant = code >> 4
+        FuzzTrace.line("step \(code & 15), variant \(variant)")
         switch code & 15 {
         case 0...5: segment(variant)
         case 6: garbage(variant)

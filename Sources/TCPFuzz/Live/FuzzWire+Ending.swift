@@ -17,6 +17,7 @@ extension WireSession {
     func beFair() {
         let expectsAll = isWhole
         var rounds = 0
+        settle()
         while rounds < 600, !isDone {
             rounds += 1
             settle()
@@ -52,7 +53,7 @@ extension WireSession {
             for end in ends.indices {
                 accept(end)
                 let before = ends[end].handles.last?.read
-                read(end, 65_536)
+                read(end, 20_000)
                 moves = moves || ends[end].handles.last?.read != before
                 while ends[end].host.stack.nextEvent() != nil {}
             }

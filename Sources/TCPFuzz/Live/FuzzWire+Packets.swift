@@ -5,6 +5,8 @@ import TCPWire
 extension WireSession {
     /// One bit changes on the way, and the checksum with it no longer fits.
     func flip(_ index: Int) {
+        guard !flights[index].isSpoilt else { return }
+        flights[index].isSpoilt = true
         let position = Int(octets.next16()) % flights[index].bytes.count
         flights[index].bytes[position] ^= 1 << UInt8(octets.below(8))
     }
@@ -26,10 +28,12 @@ extension WireSession {
     /// Cuts a segment in two, or joins it with the one that follows it, as offloading links do.
     func resegment(_ index: Int, joins: Bool) {
         let flight = flights[index]
-        guard let first = read(flight.bytes) else { return }
+        guard !flight.isSpoilt, let first = read(flight.bytes) else { return }
         if joins {
             for other in flights.indices where other != index && flights[other].to == flight.to {
-                guard let second = read(flights[other].bytes), follows(first, second) else { continue }
+                guard !flights[other].isSpoilt, let second = read(flights[other].bytes), follows(first, second) else {
+                    continue
+                }
                 var joined = first
                 joined.payload += second.payload
                 joined.flags.formUnion(second.flags)

@@ -18,16 +18,6 @@ struct SentPacket {
     }
 }
 
-/// The octet every stream has at a sequence number, so that what is sent, kept and read can be checked without a copy.
-func pattern(_ sequence: SequenceNumber) -> UInt8 {
-    let raw = sequence.rawValue
-    return UInt8(truncatingIfNeeded: raw ^ raw >> 7 ^ raw >> 15)
-}
-
-func patternBytes(from sequence: SequenceNumber, count: Int) -> [UInt8] {
-    (0..<count).map { pattern(sequence + $0) }
-}
-
 /// A stack whose every packet and every state is held against what must always be.
 final class FuzzedHost {
     var stack: Stack
@@ -35,6 +25,7 @@ final class FuzzedHost {
     let addresses: [IPAddress]
     private(set) var now = Instant(nanoseconds: 1_000_000_000)
     private var buffer: [UInt8]
+    private var arrived: [UInt8] = []
     /// What the stack held before anything came.
     let empty: MemoryReport
     let emptyAccount: Int
@@ -52,6 +43,7 @@ final class FuzzedHost {
     }
 
     func receive(_ packet: [UInt8], metadata: PacketMetadata = PacketMetadata()) {
+        FuzzTrace.line("\(clock) \(name) < \(FuzzTrace.describe(packet))")
         stack.receive(packet.span.bytes, metadata: metadata, at: now)
     }
 
@@ -59,8 +51,14 @@ final class FuzzedHost {
     func transmit() -> SentPacket? {
         guard let sent = write() else { return nil }
         let bytes = Array(buffer[..<sent.length])
+        FuzzTrace.line("\(clock) \(name) > \(FuzzTrace.describe(bytes))")
         return check(sent, bytes)
     }
+
+    /// Names this host in a trace.
+    var name: String { addresses.first.map(\.description) ?? "host" }
+
+    private var clock: String { "\(now.nanoseconds / 1_000_000) ms" }
 
     private func write() -> TransmittedPacket? {
         // Taken out, for the exclusive access to the stack.
@@ -100,9 +98,9 @@ final class FuzzedHost {
     }
 
     private func checkPayload(_ tcp: TCPHeader, _ bytes: [UInt8], from start: Int) {
-        for index in start..<bytes.count where bytes[index] != pattern(tcp.sequence + (index - start)) {
-            fatalError("an octet was sent that the program did not write there")
-        }
+        require(
+            Pattern.matches(bytes, start..<bytes.count, at: tcp.sequence),
+            "an octet was sent that the program did not write there")
     }
 
     private func checkFlags(_ tcp: TCPHeader, payload: Int) {
@@ -135,13 +133,16 @@ final class FuzzedHost {
 
     private func checkChecksum(_ sent: TransmittedPacket, _ ip: IPHeader, _ segment: [UInt8]) {
         require(sent.isChecksumPartial == configuration.checksumOffload, "a checksum is left to a link that does none")
-        let pseudo = naiveSum(
-            naivePseudoHeader(ip.source, ip.destination, protocol: IPProtocol.tcp, length: segment.count))
         if sent.isChecksumPartial {
+            let pseudo = naiveSum(
+                naivePseudoHeader(ip.source, ip.destination, protocol: IPProtocol.tcp, length: segment.count))
             let field = UInt16(segment[16]) << 8 | UInt16(segment[17])
             require(field % 0xFFFF == pseudo % 0xFFFF, "a partial checksum is not the pseudo-header's")
         } else {
-            require(naiveSum(segment, seed: pseudo) == 0xFFFF, "a checksum is wrong")
+            // The targets of the parsers hold this against the plain sum.
+            require(
+                TCPHeader.isChecksumValid(segment.span.bytes, source: ip.source, destination: ip.destination),
+                "a checksum is wrong")
         }
     }
 
@@ -164,6 +165,7 @@ final class FuzzedHost {
             rounds += 1
         }
         now = max(now, target)
+        FuzzTrace.line("\(clock) \(name) time passes")
         stack.advance(to: now)
         pump()
     }
@@ -177,29 +179,40 @@ final class FuzzedHost {
 
     func skip(_ nanoseconds: Int64) { now = now.advanced(byNanoseconds: nanoseconds) }
 
-    /// Reads up to `count` octets.
-    func read(_ id: ConnectionID, _ count: Int) throws(ConnectionError) -> (ReadResult, [UInt8]) {
-        var bytes = [UInt8](repeating: 0, count: count)
-        let result = try read(id, &bytes)
-        guard case .bytes(let got) = result else { return (result, []) }
+    /// Reads up to `count` octets; what came stands at the front of `arrived`.
+    func read(_ id: ConnectionID, _ count: Int) throws(ConnectionError) -> (ReadResult, Int) {
+        let result = try readInto(id, count)
+        FuzzTrace.line("\(clock) \(name) reads up to \(count): \(result)")
+        guard case .bytes(let got) = result else { return (result, 0) }
         require(got >= 1 && got <= count, "a read moved more octets than there was room for")
-        return (result, Array(bytes[..<got]))
+        return (result, got)
     }
 
-    private func read(_ id: ConnectionID, _ bytes: inout [UInt8]) throws(ConnectionError) -> ReadResult {
-        var span = bytes.mutableSpan
+    private func readInto(_ id: ConnectionID, _ count: Int) throws(ConnectionError) -> ReadResult {
+        var room: [UInt8] = []
+        swap(&room, &arrived)
+        defer { swap(&room, &arrived) }
+        if room.count != count { room = [UInt8](repeating: 0, count: count) }
+        var span = room.mutableSpan
         var raw = span.mutableBytes
         return try stack.read(id, into: &raw, at: now)
     }
 
+    /// Whether the octets that came last are those of a stream at `position`.
+    func arrivedMatches(_ position: SequenceNumber, count: Int) -> Bool {
+        Pattern.matches(arrived, 0..<count, at: position)
+    }
+
     func write(_ id: ConnectionID, _ bytes: [UInt8]) throws(ConnectionError) -> Int {
         let count = try stack.write(id, bytes.span.bytes, at: now)
+        FuzzTrace.line("\(clock) \(name) writes \(count) of \(bytes.count)")
         require(count >= 0 && count <= bytes.count, "a write took more octets than it was given")
         return count
     }
 
     /// Ends everything, and holds what is left against a stack that has done nothing.
     func finish(_ connections: [ConnectionID], _ listeners: [ListenerID], _ drain: () -> Void) {
+        FuzzTrace.line("\(clock) \(name) ends everything")
         for id in connections { stack.abort(id, at: now) }
         for id in listeners { stack.stopListening(id, at: now) }
         drain()

@@ -64,32 +64,33 @@ struct ForgedSegment {
         )
         let padded = options.prefix(40) + [UInt8](repeating: 0, count: (4 - min(options.count, 40) % 4) % 4)
         let length = 20 + padded.count + payload.count
-        var bytes = [UInt8](repeating: 0, count: ip.headerLength + length)
-        let offset = ForgedSegment.write(ip, length, &bytes)
-        let header: [UInt8] =
-            [source.port, destination.port].flatMap { [UInt8($0 >> 8), UInt8(truncatingIfNeeded: $0)] }
-            + octets(sequence.rawValue) + octets(acknowledgment.rawValue)
-        for (index, octet) in (header + [0, 0, 0, 0, 0, 0, 0, 0] + padded + payload).enumerated() {
-            bytes[offset + index] = octet
-        }
-        put16(UInt16(20 + padded.count) / 4 << 12 | flags.rawValue, &bytes, at: offset + 12)
-        put16(window, &bytes, at: offset + 14)
-        put16(urgent, &bytes, at: offset + 18)
-        let pseudo = naivePseudoHeader(
-            source.address, destination.address, protocol: IPProtocol.tcp, length: length)
-        mendChecksum(&bytes, offset..<bytes.count, field: offset + 16, seed: naiveSum(pseudo))
-        if hasWrongChecksum { bytes[offset + 16] ^= 0x10 }
+        var bytes = [UInt8](repeating: 0, count: ip.headerLength + 20)
+        write(ip, length, options: padded.count, &bytes)
+        bytes += padded
+        bytes += payload
+        seal(&bytes, ip)
+        if hasWrongChecksum { bytes[ip.headerLength + 16] ^= 0x10 }
         return bytes
     }
 
-    private func octets(_ word: UInt32) -> [UInt8] {
-        [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> $0) }
-    }
-
-    private static func write(_ ip: IPHeader, _ length: Int, _ bytes: inout [UInt8]) -> Int {
+    private func write(_ ip: IPHeader, _ length: Int, options: Int, _ bytes: inout [UInt8]) {
+        let header = TCPHeader(
+            sourcePort: source.port, destinationPort: destination.port, sequence: sequence,
+            acknowledgment: acknowledgment, flags: flags, window: window, urgentPointer: urgent)
         var span = bytes.mutableSpan
         var raw = span.mutableBytes
-        return ip.write(to: &raw, payloadLength: length)
+        let offset = ip.write(to: &raw, payloadLength: length)
+        header.write(to: &raw, at: offset)
+        // The options are not the stack's own kind: they are written as octets.
+        raw.put16((UInt16(20 + options) / 4) << 12 | flags.rawValue & 0x1FF, at: offset + 12)
+    }
+
+    private func seal(_ bytes: inout [UInt8], _ ip: IPHeader) {
+        let count = bytes.count
+        var span = bytes.mutableSpan
+        var raw = span.mutableBytes
+        TCPHeader.writeChecksum(
+            in: &raw, range: ip.headerLength..<count, source: ip.source, destination: ip.destination, partial: false)
     }
 }
 
