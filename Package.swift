@@ -37,6 +37,10 @@ let hostedTargets: [Target] = [
     .target(name: "TCPTrace", dependencies: ["TCPWire", "TCPEngine"], swiftSettings: house),
     .target(
         name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
+    .target(
+        name: "TCPFuzz", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
+    .testTarget(
+        name: "TCPFuzzTests", dependencies: ["TCPFuzz", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
     .target(name: "TCPSockets", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .testTarget(
@@ -101,6 +105,7 @@ let package = Package(
                 .library(name: "TCPTrace", targets: ["TCPTrace"]),
                 .library(name: "TCPScript", targets: ["TCPScript"]),
                 .library(name: "TCPRuntime", targets: ["TCPRuntime"]),
+                .library(name: "TCPFuzz", targets: ["TCPFuzz"]),
                 .executable(name: "tcp", targets: ["tcp"]),
             ]),
     dependencies: embedded

@@ -16,6 +16,15 @@ package struct ByteQueue: ~Copyable {
     package var count: Int { Int(length) }
     package var isEmpty: Bool { length == 0 }
 
+    /// Blocks of the pool the queue holds, those past its end included; counted anew each time, for audits.
+    package var heldBlocks: Int {
+        var held = 0
+        for index in 0..<Int(blockCount) where ring[(Int(first) &+ index) & (ring.count &- 1)] != BlockPool.none {
+            held &+= 1
+        }
+        return held
+    }
+
     /// Adds octets at the end and says how many there was memory for.
     package mutating func append(_ bytes: RawSpan, _ pool: inout BlockPool, _ budget: inout Budget) -> Int {
         let stored = place(bytes, at: count, &pool, &budget)
