@@ -37,6 +37,8 @@ let hostedTargets: [Target] = [
     .target(name: "TCPTrace", dependencies: ["TCPWire", "TCPEngine"], swiftSettings: house),
     .target(
         name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
+    .target(
+        name: "TCPExplorer", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
     .target(
         name: "TCPRuntime", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace", "CLinux"],
@@ -44,7 +46,7 @@ let hostedTargets: [Target] = [
     .executableTarget(
         name: "tcp",
         dependencies: [
-            "TCPRuntime", "TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire", "CLinux",
+            "TCPExplorer", "TCPRuntime", "TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire", "CLinux",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ], swiftSettings: house, linkerSettings: [.unsafeFlags(staticLibrary, .when(platforms: [.linux]))]),
     .executableTarget(
@@ -59,6 +61,9 @@ let hostedTargets: [Target] = [
     .testTarget(
         name: "TCPSimulatorTests",
         dependencies: ["TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPExplorerTests",
+        dependencies: ["TCPExplorer", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .testTarget(
         name: "TCPRuntimeTests",
         dependencies: ["TCPRuntime", "TCPStack", "TCPEngine", "TCPWire", "CLinux"], swiftSettings: house),
