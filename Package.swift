@@ -38,6 +38,8 @@ let hostedTargets: [Target] = [
     .target(
         name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .target(
+        name: "TCPExplorer", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
+    .target(
         name: "TCPFuzz", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .testTarget(
         name: "TCPFuzzTests", dependencies: ["TCPFuzz", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
@@ -57,7 +59,8 @@ let hostedTargets: [Target] = [
     .executableTarget(
         name: "tcp",
         dependencies: [
-            "TCPRuntime", "TCPSimulator", "TCPScript", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire", "CLinux",
+            "TCPExplorer", "TCPRuntime", "TCPSimulator", "TCPScript", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire",
+            "CLinux",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ], swiftSettings: house, linkerSettings: [.unsafeFlags(staticLibrary, .when(platforms: [.linux]))]),
     .executableTarget(
@@ -78,6 +81,9 @@ let hostedTargets: [Target] = [
     .testTarget(
         name: "TCPSimulatorTests",
         dependencies: ["TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPExplorerTests",
+        dependencies: ["TCPExplorer", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .testTarget(
         name: "TCPRuntimeTests",
         dependencies: ["TCPRuntime", "TCPStack", "TCPEngine", "TCPWire", "CLinux"], swiftSettings: house),
