@@ -45,6 +45,8 @@ let hostedTargets: [Target] = [
         name: "TCPFuzzTests", dependencies: ["TCPFuzz", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
     .target(name: "TCPSockets", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .target(name: "TCPPacketdrill", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house),
+    .testTarget(name: "TCPPacketdrillTests", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house),
     .testTarget(
         name: "TCPSocketsTests", dependencies: ["TCPSockets", "TCPStack", "TCPEngine", "TCPWire"],
         swiftSettings: house),
@@ -112,6 +114,7 @@ let package = Package(
                 .library(name: "TCPScript", targets: ["TCPScript"]),
                 .library(name: "TCPRuntime", targets: ["TCPRuntime"]),
                 .library(name: "TCPFuzz", targets: ["TCPFuzz"]),
+                .library(name: "TCPPacketdrill", type: .dynamic, targets: ["TCPPacketdrill"]),
                 .executable(name: "tcp", targets: ["tcp"]),
             ]),
     dependencies: embedded
