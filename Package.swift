@@ -38,13 +38,22 @@ let hostedTargets: [Target] = [
     .target(
         name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
+    .target(name: "TCPSockets", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPSocketsTests", dependencies: ["TCPSockets", "TCPStack", "TCPEngine", "TCPWire"],
+        swiftSettings: house),
     .target(
         name: "TCPRuntime", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace", "CLinux"],
         swiftSettings: house),
+    .target(
+        name: "TCPScript", dependencies: ["TCPSockets", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPScriptTests",
+        dependencies: ["TCPScript", "TCPSockets", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .executableTarget(
         name: "tcp",
         dependencies: [
-            "TCPRuntime", "TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire", "CLinux",
+            "TCPRuntime", "TCPSimulator", "TCPScript", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire", "CLinux",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ], swiftSettings: house, linkerSettings: [.unsafeFlags(staticLibrary, .when(platforms: [.linux]))]),
     .executableTarget(
@@ -84,6 +93,7 @@ let package = Package(
             : [
                 .library(name: "TCPSimulator", targets: ["TCPSimulator", "TCPTrace"]),
                 .library(name: "TCPTrace", targets: ["TCPTrace"]),
+                .library(name: "TCPScript", targets: ["TCPScript"]),
                 .library(name: "TCPRuntime", targets: ["TCPRuntime"]),
                 .executable(name: "tcp", targets: ["tcp"]),
             ]),
