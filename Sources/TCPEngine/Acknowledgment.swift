@@ -79,7 +79,7 @@ extension Connection {
         flags.remove(.probing)
         progressAt = context.now
         rtt.endBackOff()
-        flags.remove(.reportedTrouble)
+        flags.subtract([.reportedTrouble, .more])
         recoverFrom(acknowledged: total, header, inFlight: before, &context)
         // RFC 6298 §5.2, §5.3: only new data restarts the timer.
         if inFlight == 0 {
@@ -147,7 +147,9 @@ extension Connection {
         }
         if flags.contains(.synRetransmitted) { rtt.startAfterLostSYN() }
         rtt.endBackOff()
-        congestion = NewReno(segmentSize: segmentSize, synWasLost: flags.contains(.synRetransmitted))
+        congestion = NewReno(
+            segmentSize: segmentSize, synWasLost: flags.contains(.synRetransmitted),
+            initialSegments: context.parameters.initialSegments)
         send.unacknowledged = send.initial + 1
         if send.next < send.unacknowledged { send.next = send.unacknowledged }
         recover = send.initial

@@ -115,8 +115,15 @@ extension Connection {
         set { if newValue { flags.insert(.noDelay) } else { flags.remove(.noDelay) } }
     }
 
+    package var isCorked: Bool {
+        get { flags.contains(.corked) }
+        set { if newValue { flags.insert(.corked) } else { flags.remove(.corked) } }
+    }
+
     package var isReleased: Bool { flags.contains(.released) }
     package var usesTimestamps: Bool { flags.contains(.timestamps) }
+    package var usesSACK: Bool { flags.contains(.sack) }
+    package var usesScaling: Bool { flags.contains(.peerScales) }
     package var owesAcknowledgment: Bool { flags.contains(.acknowledgeNow) }
 
     /// Takes what changed since the last call.

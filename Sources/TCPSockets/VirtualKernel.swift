@@ -28,7 +28,7 @@ public final class VirtualKernel {
     var listeners: [ListenerID: Socket] = [:]
     /// Traffic of each conversation, for `TCP_INFO`.
     var traffic: [FlowPair: Traffic] = [:]
-    /// Connections whose `close` was carried out, with the program's part over.
+    /// Calls that wait, oldest first.
     var pending: [PendingCall] = []
     private var results: [Int: CallResult] = [:]
     private var nextCall = 0
@@ -132,7 +132,6 @@ public final class VirtualKernel {
         var result: CallResult?
         do throws(Errno) {
             result = try perform(waiting)
-            waiting.isRetry = true
         } catch {
             result = CallResult(error)
         }

@@ -149,17 +149,20 @@ extension Stack {
     private func synAck(_ slot: UInt32) -> TCPHeader {
         let key = tables.entries[slot].key
         let info = tables.entries[slot].info
+        let listener = Int(tables.entries[slot].listener)
         var options = TCPOptions()
         options.maximumSegmentSize = UInt16(
-            clamping: linkSegmentSize(isIPv4: addresses[Int(key.local)].prefix.address.isIPv4))
+            clamping: announcedSegmentSize(
+                listeners[listener].options, isIPv4: addresses[Int(key.local)].prefix.address.isIPv4))
         options.sackPermitted = info.contains(.sack)
         if info.contains(.timestamps) {
             options.timestamps = TCPTimestamps(value: timestamp(key), echo: tables.entries[slot].timestamp)
         }
-        if info.contains(.scales) { options.windowScale = context.parameters.windowScale }
+        if info.contains(.scales) { options.windowScale = listeners[listener].windowScale }
         return TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort, sequence: tables.entries[slot].send,
-            acknowledgment: tables.entries[slot].receive + 1, flags: [.syn, .ack], window: UInt16(synWindow),
+            acknowledgment: tables.entries[slot].receive + 1, flags: [.syn, .ack],
+            window: UInt16(listeners[listener].synWindow),
             options: options)
     }
 
@@ -171,12 +174,14 @@ extension Stack {
         if info.contains(.timestamps) {
             options.timestamps = TCPTimestamps(value: timestamp(key), echo: tables.entries[slot].timestamp)
         }
-        let scale = info.contains(.scales) ? Int(context.parameters.windowScale) : 0
+        let listener = Int(tables.entries[slot].listener)
+        let scale = !isTimeWait && info.contains(.scales) ? Int(listeners[listener].windowScale) : 0
+        let window = isTimeWait ? synWindow : listeners[listener].synWindow
         return TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort,
             sequence: isTimeWait ? tables.entries[slot].send : tables.entries[slot].send + 1,
             acknowledgment: isTimeWait ? tables.entries[slot].receive : tables.entries[slot].receive + 1, flags: .ack,
-            window: UInt16(synWindow &>> (isTimeWait ? 0 : scale)), options: options)
+            window: UInt16(window &>> scale), options: options)
     }
 
     private func timestamp(_ key: FlowKey) -> UInt32 {

@@ -5,7 +5,11 @@ extension KernelSettings {
     var configuration: Configuration {
         var result = Configuration()
         result.mtu = mtu
-        result.sendBuffer = sendBuffer
+        // SO_SNDBUF may ask for more than the kernel's: the socket layer holds writes to what was chosen.
+        result.sendBuffer = max(sendBuffer, 64 << 20)
+        result.memoryBudget = 1 << 30
+        result.windowScale = windowScale
+        result.initialSegments = initialWindow
         result.receiveBuffer = receiveBuffer
         result.maximumSegmentLifetime = maximumSegmentLifetime
         result.initialRTO = initialRTO
