@@ -12,7 +12,9 @@ extension CallBuilder {
             let wanted = try integer(arguments[2])
             return wanted == Int64(result.integer) ? nil : "the number is \(result.integer), not \(wanted)"
         case "accept", "accept4", "getsockname", "getpeername":
-            guard arguments[1] != .ellipsis, arguments[1] != .symbol("NULL"), let got = result.address else { return nil }
+            guard arguments[1] != .ellipsis, arguments[1] != .symbol("NULL"), let got = result.address else {
+                return nil
+            }
             let wanted = try address(arguments[1], isLocal: call.name == "getsockname")
             return wanted == got ? nil : "the address is \(got.address) port \(got.port)"
         case "poll": return try pollFault(result, arguments[0])
@@ -101,7 +103,9 @@ extension CallBuilder {
             let flags = try integer(wanted)
             if flags != Int64(result.messageFlags) { return "msg_flags is \(result.messageFlags), not \(flags)" }
         }
-        guard let control = CallBuilder.field("msg_control", fields), case .list(let wanted) = control else { return nil }
+        guard let control = CallBuilder.field("msg_control", fields), case .list(let wanted) = control else {
+            return nil
+        }
         let messages = CallBuilder.controlMessages(result.control)
         guard messages.count == wanted.count else { return "there are \(messages.count) control messages" }
         for (message, element) in zip(messages, wanted) {
@@ -141,7 +145,9 @@ extension CallBuilder {
         var rest = bits
         var names: [String] = []
         for name in known {
-            guard let value = Linux.value(of: prefix + name), rest & UInt32(truncatingIfNeeded: value) != 0 else { continue }
+            guard let value = Linux.value(of: prefix + name), rest & UInt32(truncatingIfNeeded: value) != 0 else {
+                continue
+            }
             names.append(prefix + name)
             rest &= ~UInt32(truncatingIfNeeded: value)
         }

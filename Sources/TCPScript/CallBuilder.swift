@@ -128,7 +128,8 @@ struct CallBuilder {
         }
         var sizes: [Int] = []
         for vector in vectors {
-            guard let fields = CallBuilder.fields(vector), let length = CallBuilder.field("iov_len", fields, at: 1) else {
+            guard let fields = CallBuilder.fields(vector), let length = CallBuilder.field("iov_len", fields, at: 1)
+            else {
                 throw Fault(message: "a buffer was expected, as {..., 100}, not \(vector.text)")
             }
             sizes.append(try count(length))
@@ -221,7 +222,8 @@ struct CallBuilder {
             try need(3...3)
             let message = try message(arguments[1])
             return .recvmsg(
-                try descriptor(arguments[0]), counts: try sizes(message.vectors), controlRoom: message.hasControl ? 512 : 0,
+                try descriptor(arguments[0]), counts: try sizes(message.vectors),
+                controlRoom: message.hasControl ? 512 : 0,
                 flags: try int32(arguments[2]))
         case "write":
             try need(3...3)
@@ -241,7 +243,8 @@ struct CallBuilder {
             let size = try count(arguments[2])
             return .send(
                 try descriptor(arguments[0]), octets(arguments[1], count: size, from: offset),
-                flags: try int32(arguments[3]), to: arguments[4] == .symbol("NULL") || arguments[4] == .integer(0, isHexadecimal: false)
+                flags: try int32(arguments[3]),
+                to: arguments[4] == .symbol("NULL") || arguments[4] == .integer(0, isHexadecimal: false)
                     ? nil : try address(arguments[4], isLocal: false))
         case "sendmsg":
             try need(3...3)
@@ -278,7 +281,8 @@ struct CallBuilder {
             try need(2...3)
             let request = UInt(truncatingIfNeeded: try integer(arguments[1]))
             let hasInput = request == Linux.FIONBIO && arguments.count > 2
-            return .ioctl(try descriptor(arguments[0]), request: request, argument: hasInput ? try int32(arguments[2]) : 0)
+            return .ioctl(
+                try descriptor(arguments[0]), request: request, argument: hasInput ? try int32(arguments[2]) : 0)
         case "getsockopt":
             try need(5...5)
             let length = arguments[4] == .ellipsis ? 4 : try count(arguments[4])

@@ -13,7 +13,9 @@ public enum Platform: String, CaseIterable, Sendable {
     public static func guess(for script: Script) -> Platform {
         let folders = script.name.split(separator: "/").dropLast()
         if folders.contains(where: { $0 == "freebsd" || $0 == "bsd" }) { return .freebsd }
-        let commands = script.setUp + script.events.compactMap { if case .command(let command) = $0.action { command } else { nil } }
+        let commands =
+            script.setUp
+            + script.events.compactMap { if case .command(let command) = $0.action { command } else { nil } }
         return commands.contains { $0.text.hasPrefix("kldload") || $0.text.contains(" net.inet.") } ? .freebsd : .linux
     }
 }
@@ -101,7 +103,9 @@ struct Environment {
             }
         case "tolerance_usecs": tolerance = Int64(try number(0...1_000_000_000)) * 1000
         case "tolerance_percent":
-            guard let percent = Double(value), (0...100).contains(percent) else { throw wrong("a number from 0 to 100") }
+            guard let percent = Double(value), (0...100).contains(percent) else {
+                throw wrong("a number from 0 to 100")
+            }
             tolerancePercent = percent
         case "tcp_ts_tick_usecs": timestampTick = Int64(try number(0...1_000_000)) * 1000
         case "bind_port": localPort = UInt16(try number(1...65_535))
@@ -164,7 +168,8 @@ struct Environment {
             }
         default: break
         }
-        throw Unavailable(reason: "the command '\(command.text)' has nothing to act on here", position: command.position)
+        throw Unavailable(
+            reason: "the command '\(command.text)' has nothing to act on here", position: command.position)
     }
 
     /// `net.ipv4.tcp_sack=0`, or `/proc/sys/net/ipv4/tcp_sack=0`.
@@ -209,7 +214,8 @@ struct Environment {
         case "net.inet.tcp.sendspace": settings.sendBuffer = number
         case "net.ipv4.ip_default_ttl", "net.inet.ip.ttl": settings.hopLimit = UInt8(clamping: number)
         // What this stack always does, or never.
-        case "net.ipv4.tcp_ecn", "net.inet.tcp.ecn.enable", "net.ipv4.tcp_fastopen", "net.inet.tcp.fastopen.server_enable",
+        case "net.ipv4.tcp_ecn", "net.inet.tcp.ecn.enable", "net.ipv4.tcp_fastopen",
+            "net.inet.tcp.fastopen.server_enable",
             "net.ipv4.tcp_syncookies", "net.ipv4.tcp_min_tso_segs", "net.ipv4.tcp_dsack", "net.inet.tcp.insecure_rst",
             "net.inet.tcp.insecure_syn", "net.ipv4.tcp_abc", "net.ipv4.tcp_fack":
             return Environment.habits[name] == (number != 0)
@@ -225,7 +231,8 @@ struct Environment {
     /// Switches of other systems for what this stack has no switch for.
     private static let habits = [
         "net.ipv4.tcp_ecn": false, "net.inet.tcp.ecn.enable": false, "net.ipv4.tcp_fastopen": false,
-        "net.inet.tcp.fastopen.server_enable": false, "net.ipv4.tcp_syncookies": true, "net.ipv4.tcp_min_tso_segs": true,
+        "net.inet.tcp.fastopen.server_enable": false, "net.ipv4.tcp_syncookies": true,
+        "net.ipv4.tcp_min_tso_segs": true,
         "net.ipv4.tcp_dsack": true, "net.inet.tcp.insecure_rst": false, "net.inet.tcp.insecure_syn": false,
         "net.ipv4.tcp_abc": true, "net.ipv4.tcp_fack": false,
     ]

@@ -49,7 +49,9 @@ enum PacketBuilder {
     }
 
     /// A UDP datagram from the peer.
-    static func datagram(length: Int, from source: Endpoint, to destination: Endpoint, _ network: NetworkPattern) -> [UInt8] {
+    static func datagram(length: Int, from source: Endpoint, to destination: Endpoint, _ network: NetworkPattern)
+        -> [UInt8]
+    {
         var datagram = [UInt8](repeating: 0, count: 8)
         var span = datagram.mutableSpan
         var bytes = span.mutableBytes

@@ -8,7 +8,9 @@ extension Parser {
             try scanner.skipBlanks()
             while scanner.take(";") { try scanner.skipBlanks() }
             if scanner.take("}%") { return block }
-            guard !scanner.isAtEnd else { throw scanner.error("a code block begins here and has no end, '}%'", at: start) }
+            guard !scanner.isAtEnd else {
+                throw scanner.error("a code block begins here and has no end, '}%'", at: start)
+            }
             block.statements.append(try statement())
             try skipCodeBlanks()
             guard
@@ -223,7 +225,9 @@ extension Parser {
             if text.hasPrefix(".") { text = "0" + text }
             if text.hasSuffix(".") { text += "0" }
         }
-        if scanner.byte() | 0x20 == UInt8(ascii: "e"), Scanner.isDigit(scanner.byte(1)) || scanner.byte(1) == UInt8(ascii: "-") {
+        if scanner.byte() | 0x20 == UInt8(ascii: "e"),
+            Scanner.isDigit(scanner.byte(1)) || scanner.byte(1) == UInt8(ascii: "-")
+        {
             scanner.advance()
             isWhole = false
             text += "e" + (scanner.take("-") ? "-" : "") + scanner.takeWhile(Scanner.isDigit)

@@ -27,7 +27,8 @@ extension Parser {
         case "sctp": throw scanner.expected("a TCP, UDP or ICMP packet")
         default: transport = .tcp(try segment())
         }
-        if quotation != nil, case .icmp = transport {} else if quotation != nil {
+        if quotation != nil, case .icmp = transport {
+        } else if quotation != nil {
             throw scanner.error("expected an ICMP message behind the numbers of the segment it quotes", at: position)
         }
         return PacketPattern(
@@ -124,7 +125,8 @@ extension Parser {
         let place = scanner.position
         let (start, end, length) = try sequence()
         guard end == start &+ UInt32(length) else {
-            throw scanner.error("expected \(start):\(start &+ UInt32(length))(\(length)): the numbers do not fit the length", at: place)
+            throw scanner.error(
+                "expected \(start):\(start &+ UInt32(length))(\(length)): the numbers do not fit the length", at: place)
         }
         (segment.start, segment.end, segment.length) = (start, end, length)
         try scanner.skipBlanks()

@@ -43,7 +43,9 @@ public struct Parser {
             script.events.append(try event())
             try scanner.skipBlanks()
         }
-        guard !script.events.isEmpty else { throw scanner.expected("an event, as '0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3'") }
+        guard !script.events.isEmpty else {
+            throw scanner.expected("an event, as '0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3'")
+        }
         return script
     }
 

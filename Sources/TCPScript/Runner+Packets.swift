@@ -88,7 +88,8 @@ extension Runner {
         if !waiting.isEmpty { return waiting.removeFirst() }
         while let packet = kernel.packet(before: limit) {
             guard let observation = Observation(packet.octets, at: packet.time) else {
-                throw .failed(reason: "what left at \(clock(packet.time)) is no packet, or has a wrong checksum", got: nil)
+                throw .failed(
+                    reason: "what left at \(clock(packet.time)) is no packet, or has a wrong checksum", got: nil)
             }
             if case .tcp = observation.content { return observation }
             if case .tcp = pattern.transport { continue }
@@ -202,7 +203,8 @@ extension Runner {
     /// Fails when a packet has left that no line of the script expected.
     func expectSilence() throws(Stop) {
         let pattern = PacketPattern(
-            position: SourcePosition(line: 1, column: 1), direction: .outbound, transport: .tcp(SegmentPattern(flags: [])))
+            position: SourcePosition(line: 1, column: 1), direction: .outbound,
+            transport: .tcp(SegmentPattern(flags: [])))
         guard let observation = try take(pattern, before: kernel.now) else { return }
         throw .failed(
             reason: "a packet left that the script does not expect", got: text(of: observation, expected: nil))

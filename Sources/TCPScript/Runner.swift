@@ -95,7 +95,9 @@ public final class Runner {
             return Report(
                 file: name,
                 outcome: .failed(
-                    .init(position: error.position, reason: "column \(error.position.column): \(error.message)", expected: "")))
+                    .init(
+                        position: error.position, reason: "column \(error.position.column): \(error.message)",
+                        expected: "")))
         }
     }
 
@@ -177,7 +179,8 @@ public final class Runner {
         try pollBlocked()
         if kernel.now > latest.advanced(byNanoseconds: limit) {
             throw .failed(
-                reason: "the script is late: it is \(clock(kernel.now)), and the event was for \(clock(latest))", got: nil)
+                reason: "the script is late: it is \(clock(kernel.now)), and the event was for \(clock(latest))",
+                got: nil)
         }
         switch event.action {
         case .packet(let packet): try inject(packet)

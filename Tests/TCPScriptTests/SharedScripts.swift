@@ -24,7 +24,8 @@ enum SharedScripts {
     }()
 
     static let areThere = access(folder + "/INDEX.tsv", R_OK) == 0
-    static let whyNot = "the public scripts are not there: put them in ../shared/pkt, or name another place with TCP_SHARED"
+    static let whyNot =
+        "the public scripts are not there: put them in ../shared/pkt, or name another place with TCP_SHARED"
 
     static func entries() throws -> [Entry] {
         let index = String(decoding: try ScriptFiles.read(folder + "/INDEX.tsv"), as: UTF8.self)
