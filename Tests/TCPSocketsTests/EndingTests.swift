@@ -183,7 +183,7 @@ struct EndingTests {
         let kernel = link.wire.a
         #expect(try kernel.now(.write(link.client, [UInt8](repeating: 1, count: 20_000))).value == 20_000)
         #expect(try kernel.now(.ioctl(link.client, request: Linux.SIOCOUTQ)).integer == 20_000)
-        #expect(try kernel.now(.ioctl(link.client, request: Linux.SIOCOUTQNSD)).integer == 5400)
+        #expect(try kernel.now(.ioctl(link.client, request: Linux.SIOCOUTQNSD)).integer == 5520)
         #expect(try kernel.now(.ioctl(link.client, request: 0x1234)).errno == .ENOTTY)
         link.wire.run(.seconds(1))
         #expect(try kernel.now(.ioctl(link.client, request: Linux.SIOCOUTQ)).integer == 0)
