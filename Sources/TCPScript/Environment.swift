@@ -20,11 +20,18 @@ public enum Platform: String, CaseIterable, Sendable {
     }
 }
 
+/// The version of IP a script is played over.
+public enum Family: String, CaseIterable, Sendable {
+    /// IPv4.
+    case ipv4
+    /// IPv6.
+    case ipv6
+    /// IPv4 through sockets of IPv6.
+    case mapped = "ipv4-mapped-ipv6"
+}
+
 /// What a script is run in: the figures of its `--name=value` lines and of the commands before its first event.
 struct Environment {
-    /// IPv4, IPv6, or IPv4 through sockets of IPv6.
-    enum Family { case ipv4, ipv6, mapped }
-
     /// Why a script is not run.
     struct Unavailable: Error {
         var reason: String
@@ -47,8 +54,10 @@ struct Environment {
     var remote6 = IPAddress(high: 0xFD3D_FA7B_D17D_0000, low: 1)
 
     /// Reads the lines and commands of a script.
-    init(_ script: Script, platform: Platform) throws(Unavailable) {
+    init(_ script: Script, platform: Platform, family: Family? = nil) throws(Unavailable) {
         settings = KernelSettings()
+        self.family = family ?? .ipv4
+        if family == .ipv6, !script.options.contains(where: { $0.name == "ip_version" }) { settings.mtu = 1520 }
         switch platform {
         case .linux:
             settings.flavour = .linux
@@ -95,12 +104,8 @@ struct Environment {
         }
         switch option.name {
         case "ip_version":
-            switch value {
-            case "ipv4": family = .ipv4
-            case "ipv6": family = .ipv6
-            case "ipv4-mapped-ipv6", "ipv4_mapped_ipv6": family = .mapped
-            default: throw wrong("ipv4, ipv6 or ipv4-mapped-ipv6")
-            }
+            guard let known = Family(rawValue: value) else { throw wrong("ipv4, ipv6 or ipv4-mapped-ipv6") }
+            family = known
         case "tolerance_usecs": tolerance = Int64(try number(0...1_000_000_000)) * 1000
         case "tolerance_percent":
             guard let percent = Double(value), (0...100).contains(percent) else {

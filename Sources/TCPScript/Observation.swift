@@ -19,6 +19,8 @@ struct Observation {
         var header: TCPHeader
         var options: [OptionPattern]
         var payload: [UInt8]
+        /// How many segments of the wire it is.
+        var count = 1
     }
 
     /// Takes a packet apart; `nil` when it is none, which a stack must never send.

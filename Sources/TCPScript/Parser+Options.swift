@@ -1,6 +1,7 @@
 extension Parser {
     /// `<mss 1460,sackOK,nop>` or `<...>`.
     mutating func tcpOptions() throws(ScriptError) -> OptionsPattern {
+        let start = scanner.position
         scanner.advance()
         try scanner.skipBlanks()
         if scanner.take("...") {
@@ -12,9 +13,26 @@ extension Parser {
         while true {
             options.append(try tcpOption())
             try scanner.skipBlanks()
-            if scanner.take(">") { return .list(options) }
+            if scanner.take(">") {
+                try checkSize(options, start)
+                return .list(options)
+            }
             guard scanner.take(",") else { throw scanner.expected("',' or '>' behind a TCP option") }
             try scanner.skipBlanks()
+        }
+    }
+
+    /// A header is counted in words of four octets. A cookie of the stack's own has any size.
+    private func checkSize(_ options: [OptionPattern], _ start: SourcePosition) throws(ScriptError) {
+        if options.contains(.fastOpen(nil)) || options.contains(.experimentalFastOpen(nil)) { return }
+        let size = OptionCodec.octets(of: options).count
+        guard size % 4 == 0 else {
+            throw scanner.error(
+                "expected TCP options of a multiple of four octets, by nop or eol where it takes them, found \(size)",
+                at: start)
+        }
+        guard size <= 40 else {
+            throw scanner.error("expected at most 40 octets of TCP options, found \(size)", at: start)
         }
     }
 

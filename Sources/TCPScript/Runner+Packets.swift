@@ -76,6 +76,7 @@ extension Runner {
                 break
             }
             segment.payload += more.payload
+            segment.count += 1
             segment.header.flags.formUnion(more.header.flags)
             first.time = second.time
             first.content = .tcp(segment)
@@ -112,7 +113,9 @@ extension Runner {
             }
             learnTimestamp(segment, expected, index)
             conversations[index].lastSequence = segment.header.sequence
-            if let fault = matcher.fault(in: segment, expected: expected, conversation: conversations[index]) {
+            if let fault = matcher.fault(
+                in: segment, segments: segment.count, expected: expected, conversation: conversations[index])
+            {
                 throw fail(fault)
             }
             try checkPayload(segment, index, fail)

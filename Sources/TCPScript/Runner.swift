@@ -7,6 +7,9 @@ public final class Runner {
     public struct Options: Sendable {
         /// Whose figures the script counts on; `nil` is found out by `Platform.guess`.
         public var platform: Platform?
+        /// The version of IP for scripts that do not name one; `nil` is IPv4. Over IPv6 the MTU is 20 octets greater where a script sets
+        /// none, so that segments have the same size.
+        public var family: Family?
         /// Whether a packet that no line of the script expects fails it, at the latest when the script ends.
         public var isStrict = false
 
@@ -62,7 +65,8 @@ public final class Runner {
         calls = CallBuilder(environment: environment)
         listeningPort = environment.localPort
         matcher = Matcher(
-            timestampTick: environment.timestampTick, timestampTolerance: environment.tolerance)
+            timestampTick: environment.timestampTick, timestampTolerance: environment.tolerance,
+            marksTrains: environment.settings.flavour == .linux)
     }
 
     /// Plays a script.
@@ -74,7 +78,8 @@ public final class Runner {
     ) -> Report {
         do throws(Environment.Unavailable) {
             var script = script
-            var environment = try Environment(script, platform: options.platform ?? Platform.guess(for: script))
+            var environment = try Environment(
+                script, platform: options.platform ?? Platform.guess(for: script), family: options.family)
             // Commands before anything has happened are part of the set-up, whatever their time.
             while case .command(let command)? = script.events.first?.action, script.events.count > 1 {
                 try environment.apply(command)

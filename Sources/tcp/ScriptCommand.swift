@@ -44,12 +44,20 @@ struct ScriptCommand: ParsableCommand {
         help: "Whose figures a script counts on where it sets none: linux, freebsd, or auto by folder and contents.")
     var platform = "auto"
 
+    @Option(
+        help: ArgumentHelp(
+            "What scripts that do not say are played over: ipv4, ipv6, or ipv4-mapped-ipv6.", valueName: "version"))
+    var ipVersion = "ipv4"
+
     @Option(help: "How many scripts to play at a time (default: one for each processor).")
     var jobs: Int?
 
     func validate() throws {
         guard platform == "auto" || Platform(rawValue: platform) != nil else {
             throw ValidationError("--platform takes linux, freebsd or auto, not '\(platform)'")
+        }
+        guard Family(rawValue: ipVersion) != nil else {
+            throw ValidationError("--ip-version takes ipv4, ipv6 or ipv4-mapped-ipv6, not '\(ipVersion)'")
         }
         guard jobs.map({ (1...256).contains($0) }) ?? true else {
             throw ValidationError("--jobs takes a number from 1 to 256")
@@ -76,6 +84,7 @@ struct ScriptCommand: ParsableCommand {
         var options = Runner.Options()
         options.platform = Platform(rawValue: platform)
         options.isStrict = strict
+        options.family = Family(rawValue: ipVersion)
         let counts = SharedCounts()
         let (json, verbose) = (json, verbose)
         Batch.run(files, options: options, threads: jobs) { report in

@@ -25,6 +25,19 @@ struct RetransmissionTests {
     }
 
     @Test(
+        "A round trip shorter than the clock's tick is measured as short, whenever it begins [RFC 6298 §2]",
+        arguments: Family.allCases, Role.allCases)
+    func shorterThanTick(family: Family, role: Role) {
+        for (offset, rtt) in [(0, 0), (1, 0), (65_000, 1), (65_000, 50_000), (131_071, 100_000), (3, 131_000)] {
+            let peer = ScriptedPeer(family)
+            peer.host.advance(by: .nanoseconds(offset))
+            peer.establish(role, rtt: .nanoseconds(rtt))
+            expectClose(peer.status?.smoothedRTT, .nanoseconds(rtt))
+            #expect(peer.status?.retransmissionTimeout ?? .zero < .seconds(2))
+        }
+    }
+
+    @Test(
         "First sample R: SRTT is R, RTO is 3R; then SRTT and RTTVAR follow by eighths and quarters [MUST-18, RFC 6298 §2]",
         arguments: Family.allCases, Role.allCases)
     func formula(family: Family, role: Role) {
