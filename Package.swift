@@ -39,6 +39,8 @@ let hostedTargets: [Target] = [
         name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
     .target(name: "TCPSockets", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .target(name: "TCPPacketdrill", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house),
+    .testTarget(name: "TCPPacketdrillTests", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house),
     .testTarget(
         name: "TCPSocketsTests", dependencies: ["TCPSockets", "TCPStack", "TCPEngine", "TCPWire"],
         swiftSettings: house),
@@ -95,6 +97,7 @@ let package = Package(
                 .library(name: "TCPTrace", targets: ["TCPTrace"]),
                 .library(name: "TCPScript", targets: ["TCPScript"]),
                 .library(name: "TCPRuntime", targets: ["TCPRuntime"]),
+                .library(name: "TCPPacketdrill", type: .dynamic, targets: ["TCPPacketdrill"]),
                 .executable(name: "tcp", targets: ["tcp"]),
             ]),
     dependencies: embedded

@@ -148,6 +148,8 @@ package struct Connection: ~Copyable {
     package var keepAliveProbes: UInt8 = 0
     package var differentiatedServices: UInt8 = 0
     package var hopLimit: UInt8
+    /// Acknowledgments still to be sent at once, without waiting for company.
+    package var quickAcknowledgments: UInt8 = 0
 
     /// Challenge acknowledgments left in this second (RFC 5961 §7), and which second.
     package var challengesLeft: UInt8

@@ -148,7 +148,9 @@ extension Connection {
     /// gap was filled, else after a short wait.
     private mutating func scheduleAcknowledgment(fillsGap: Bool, _ context: inout Context) {
         let owed = receive.next.distance(from: receive.acknowledged)
-        if fillsGap || owed >= 2 &* max(Int(receive.segmentSize), 1) && owed > Int(receive.segmentSize) {
+        if fillsGap || quickAcknowledgments > 0 && owed > 0
+            || owed >= 2 &* max(Int(receive.segmentSize), 1) && owed > Int(receive.segmentSize)
+        {
             flags.insert(.acknowledgeNow)
         } else if acknowledgeAt == .distantFuture, owed > 0 {
             acknowledgeAt = context.now.advanced(byNanoseconds: context.parameters.delayedAcknowledgment)

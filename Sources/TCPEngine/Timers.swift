@@ -120,6 +120,15 @@ extension Connection {
         set { if newValue { flags.insert(.corked) } else { flags.remove(.corked) } }
     }
 
+    /// The next `count` acknowledgments do not wait, nor does the one that waits now.
+    package mutating func acknowledgeQuickly(_ count: UInt8) {
+        quickAcknowledgments = count
+        if count > 0, acknowledgeAt != .distantFuture {
+            acknowledgeAt = .distantFuture
+            flags.insert(.acknowledgeNow)
+        }
+    }
+
     package var isReleased: Bool { flags.contains(.released) }
     package var usesTimestamps: Bool { flags.contains(.timestamps) }
     package var usesSACK: Bool { flags.contains(.sack) }

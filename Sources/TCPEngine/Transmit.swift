@@ -266,6 +266,13 @@ extension Connection {
     private mutating func finish(_ segment: inout OutgoingSegment, _ context: inout Context) {
         segment.acknowledgment = receive.next
         segment.window = advertise(context)
+        if quickAcknowledgments > 0, receive.acknowledged != receive.next {
+            // A program that answers at once gives acknowledgments company: from then on they wait for it.
+            let answers =
+                segment.payloadLength > 0
+                && context.now.nanoseconds &- heardAt.nanoseconds < context.parameters.delayedAcknowledgment
+            quickAcknowledgments = answers ? 0 : quickAcknowledgments &- 1
+        }
         receive.acknowledged = receive.next
         acknowledgeAt = .distantFuture
         if receive.duplicates == 0 { flags.remove(.acknowledgeNow) }

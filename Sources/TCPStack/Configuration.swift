@@ -54,6 +54,8 @@ public struct Configuration: Sendable {
     package var windowScale: UInt8?
     /// The initial congestion window in segments, 1...100, instead of RFC 6928's.
     package var initialSegments: Int?
+    /// How many acknowledgments of a new connection do not wait for company.
+    package var quickAcknowledgments = 0
 
     /// The defaults.
     public init() {}
@@ -80,6 +82,8 @@ public struct ConnectionOptions: Sendable {
     package var corks = false
     /// The largest segment to announce, and to send, in octets; `nil` is what the MTU allows. Counts when a connection opens.
     package var maximumSegmentSize: Int?
+    /// How many acknowledgments of a new connection do not wait for company; `nil` is the configuration's.
+    package var quickAcknowledgments: Int?
     /// The most octets kept for reading; `nil` is the configuration's.
     package var receiveBuffer: Int?
 

@@ -13,6 +13,8 @@ extension Stack {
             hopLimit: options.hopLimit ?? configuration.hopLimit, timestampOffset: timestampOffset(key), context)
         connection.apply(options, context)
         connection.receive.scale = windowScale
+        connection.quickAcknowledgments =
+            options.quickAcknowledgments.map { UInt8(clamping: $0) } ?? context.parameters.quickAcknowledgments
         return connection
     }
 

@@ -26,6 +26,7 @@ package struct ConnectionDetails: Sendable {
     package var isFinAcknowledged: Bool
     package var backoff: Int
     package var keepAliveProbes: Int
+    package var quickAcknowledgments: Int
     package var smoothedRTT: Int64
     package var variationRTT: Int64
     package var retransmissionTimeout: Int64
@@ -77,6 +78,14 @@ extension Stack {
         return count
     }
 
+    /// The next `count` acknowledgments of a connection do not wait for company.
+    package mutating func acknowledgeQuickly(_ id: ConnectionID, _ count: Int, at now: Instant) {
+        context.now = max(context.now, now)
+        guard let slot = slot(id) else { return }
+        tables.connections[slot].connection.acknowledgeQuickly(UInt8(clamping: count))
+        settle(slot)
+    }
+
     /// What stands in a connection's control block; `nil` for a stale handle.
     package func details(of id: ConnectionID) -> ConnectionDetails? {
         guard let slot = slot(id) else { return nil }
@@ -93,7 +102,8 @@ extension Connection {
             unread: receiveQueue.count, unacknowledged: sendQueue.count, unsent: unsent, room: room(context),
             urgent: urgentCount,
             isFinAcknowledged: state == .finWait2 || state == .timeWait || state == .closed,
-            backoff: Int(rtt.backoff), keepAliveProbes: Int(keepAliveProbes), smoothedRTT: rtt.smoothed,
+            backoff: Int(rtt.backoff), keepAliveProbes: Int(keepAliveProbes),
+            quickAcknowledgments: Int(quickAcknowledgments), smoothedRTT: rtt.smoothed,
             variationRTT: rtt.variation, retransmissionTimeout: rtt.timeout(context.parameters),
             congestionWindow: Int(congestion.window), slowStartThreshold: Int(congestion.threshold),
             segmentSize: segmentSize, advertisedSegmentSize: Int(linkSegmentSize),

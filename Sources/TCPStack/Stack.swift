@@ -179,6 +179,7 @@ extension Configuration {
         result.timestamps = timestamps
         result.selectiveAcknowledgment = selectiveAcknowledgment
         result.windowScale = min(windowScale ?? Parameters.windowScale(for: result.receiveBuffer), 14)
+        result.quickAcknowledgments = UInt8(clamping: quickAcknowledgments)
         result.initialSegments = min(max(initialSegments ?? 0, 0), 100)
         return result
     }

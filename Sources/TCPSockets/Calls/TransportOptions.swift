@@ -29,6 +29,12 @@ extension VirtualKernel {
         case Linux.TCP_WINDOW_CLAMP: return Int32(clamping: options.windowClamp)
         case Linux.TCP_USER_TIMEOUT: return Int32(clamping: options.userTimeout)
         case Linux.TCP_NOTSENT_LOWAT: return options.notSentLowWater.map { Int32(clamping: $0) } ?? -1
+        case Linux.TCP_QUICKACK:
+            let details = socket.connection.flatMap { stack.details(of: $0) }
+            let isQuick =
+                details.map { $0.quickAcknowledgments > 0 } ?? options.quickAcknowledgments
+                ?? (settings.acknowledgmentPolicy == .linux)
+            return isQuick ? 1 : 0
         case Linux.TCP_INQ: return options.tellsQueue ? 1 : 0
         default: throw .ENOPROTOOPT
         }
@@ -74,6 +80,11 @@ extension VirtualKernel {
             socket.options.userTimeout = Int(number)
         case Linux.TCP_NOTSENT_LOWAT:
             socket.options.notSentLowWater = number == -1 ? nil : Int(UInt32(bitPattern: number))
+        case Linux.TCP_QUICKACK:
+            socket.options.quickAcknowledgments = number != 0
+            if let id = socket.connection {
+                stack.acknowledgeQuickly(id, number == 0 ? 0 : KernelSettings.quickAcknowledgments, at: now)
+            }
         case Linux.TCP_INQ:
             guard number == 0 || number == 1 else { throw .EINVAL }
             socket.options.tellsQueue = number == 1

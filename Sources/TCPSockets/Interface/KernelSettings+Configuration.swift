@@ -1,6 +1,9 @@
 import TCPStack
 
 extension KernelSettings {
+    /// Linux sends so many acknowledgments at once when it begins to, unless the program begins to answer.
+    static let quickAcknowledgments = 16
+
     /// The same as the stack is told it.
     var configuration: Configuration {
         var result = Configuration()
@@ -24,6 +27,7 @@ extension KernelSettings {
         result.timestamps = timestamps
         result.selectiveAcknowledgment = selectiveAcknowledgment
         result.hopLimit = hopLimit
+        if acknowledgmentPolicy == .linux { result.quickAcknowledgments = KernelSettings.quickAcknowledgments }
         result.recordsStateChanges = true
         return result
     }

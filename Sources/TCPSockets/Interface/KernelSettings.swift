@@ -14,7 +14,7 @@ public struct KernelSettings: Sendable {
     public enum AcknowledgmentPolicy: Sendable, CaseIterable {
         /// RFC 1122 and RFC 5681: every second full segment, others after `delayedAcknowledgment`.
         case rfc
-        /// As Linux: at once at the start of a connection ("quick acknowledgments"), later as the RFC says.
+        /// As Linux: the first sixteen at once ("quick acknowledgments"), unless the program answers; then as the RFC says.
         case linux
     }
 

@@ -109,6 +109,8 @@ struct SocketOptions {
     var synRetries = 0
     /// TCP_DEFER_ACCEPT in seconds.
     var deferAccept = 0
+    /// TCP_QUICKACK, when it was set.
+    var quickAcknowledgments: Bool?
     /// TCP_INQ.
     var tellsQueue = false
     /// IP_TOS or IPV6_TCLASS, the ECN bits left out.
@@ -135,6 +137,7 @@ struct SocketOptions {
         result.differentiatedServices = trafficClass >> 2
         result.hopLimit = hopLimit
         result.corks = cork
+        result.quickAcknowledgments = quickAcknowledgments.map { $0 ? KernelSettings.quickAcknowledgments : 0 }
         if maximumSegmentSize > 0 { result.maximumSegmentSize = maximumSegmentSize }
         var room = receiveBuffer
         if windowClamp > 0 { room = min(room ?? Int.max, windowClamp) }
