@@ -7,7 +7,7 @@ package struct RTTEstimator {
     /// How often the timeout was doubled since new data was acknowledged.
     package private(set) var backoff: UInt8 = 0
     /// Whether our SYN had to be sent again.
-    private var synWasLost = false
+    private(set) var synWasLost = false
 
     /// The clock's granularity G: the timing wheel's tick.
     static let granularity: Int64 = 131_072

@@ -71,8 +71,12 @@ extension Stack {
 
     /// RFC 6528 §3: a clock of 4 µs, and a keyed function of the four-tuple.
     func initialSequence(_ key: FlowKey) -> SequenceNumber {
+        initialSequence(key, at: context.now)
+    }
+
+    func initialSequence(_ key: FlowKey, at now: Instant) -> SequenceNumber {
         if let fixed = configuration.fixedInitialSequence { return fixed }
-        let clock = UInt32(truncatingIfNeeded: context.now.nanoseconds / 4_000)
+        let clock = UInt32(truncatingIfNeeded: now.nanoseconds / 4_000)
         return SequenceNumber(clock &+ UInt32(truncatingIfNeeded: key.digest(secret, salt: 1)))
     }
 
@@ -186,7 +190,8 @@ extension Stack {
         let sent = due &- context.parameters.initialRTO
         let now = context.now.nanoseconds & (1 &<< 49 &- 1)
         let age = now &- (sent & (1 &<< 49 &- 1))
-        return max(1, age < 0 ? age &+ 1 &<< 49 : age)
+        // The timer's tick is rounded up: an answer within a tick seems to come before what it answers.
+        return max(1, age < -(1 &<< 48) ? age &+ 1 &<< 49 : age)
     }
 
     /// Takes an entry out of everything but the flow table, where something else has taken its place.
