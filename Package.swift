@@ -113,8 +113,8 @@ let package = Package(
                 .library(name: "TCPTrace", targets: ["TCPTrace"]),
                 .library(name: "TCPScript", targets: ["TCPScript"]),
                 .library(name: "TCPRuntime", targets: ["TCPRuntime"]),
-                .library(name: "TCPPacketdrill", type: .dynamic, targets: ["TCPPacketdrill"]),
                 .library(name: "TCPFuzz", targets: ["TCPFuzz"]),
+                .library(name: "TCPPacketdrill", type: .dynamic, targets: ["TCPPacketdrill"]),
                 .executable(name: "tcp", targets: ["tcp"]),
             ]),
     dependencies: embedded

@@ -106,14 +106,6 @@ extension ByteQueue {
             hash.add(UInt64(pool.octet(ring[slot], at: position % BlockPool.blockSize)))
         }
     }
-
-    /// Blocks of the pool it holds.
-    package var heldBlocks: Int {
-        var count = 0
-        for index in 0..<Int(blockCount)
-        where ring[(Int(first) &+ index) & (ring.count &- 1)] != BlockPool.none { count &+= 1 }
-        return count
-    }
 }
 
 extension SequenceRanges {
