@@ -78,7 +78,7 @@ extension Connection {
         if number.distance(from: recover) > 1 &<< 30 { recover = number + -1 }
         flags.remove(.probing)
         progressAt = context.now
-        rtt.endBackOff()
+        rtt.noteProgress()
         flags.subtract([.reportedTrouble, .more])
         recoverFrom(acknowledged: total, header, inFlight: before, &context)
         // RFC 6298 §5.2, §5.3: only new data restarts the timer.

@@ -67,7 +67,7 @@ extension Connection {
         rtt.backOff()
         retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
         // RFC 9293 SHLD-9, SHLD-10: R1 is three retransmissions.
-        if rtt.backoff >= 3, !flags.contains(.reportedTrouble), send.window > 0 || !isSynchronized {
+        if rtt.expirations >= 3, !flags.contains(.reportedTrouble), send.window > 0 || !isSynchronized {
             flags.insert(.reportedTrouble)
             changes.insert(.troubled)
         }
