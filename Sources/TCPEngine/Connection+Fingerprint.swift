@@ -81,7 +81,9 @@ extension Connection {
         // A closed window leaves it as it is when the program next writes.
         if isWaitingForPeer || send.window == 0 { hash.add(past: progressAt, now) }
         if flags.contains(.keepAlive) { hash.add(past: heardAt, now) }
-        if congestion.window > NewReno(segmentSize: segmentSize, synWasLost: false).window { hash.add(past: sentAt, now) }
+        if congestion.window > NewReno(segmentSize: segmentSize, synWasLost: false).window {
+            hash.add(past: sentAt, now)
+        }
         let second = UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000_000)
         hash.add(second == challengeSecond ? Int(challengeLimit(in: second)) &- Int(challengesLeft) : 0)
     }
@@ -105,14 +107,6 @@ extension ByteQueue {
             let slot = (Int(first) &+ position / BlockPool.blockSize) & (ring.count &- 1)
             hash.add(UInt64(pool.octet(ring[slot], at: position % BlockPool.blockSize)))
         }
-    }
-
-    /// Blocks of the pool it holds.
-    package var heldBlocks: Int {
-        var count = 0
-        for index in 0..<Int(blockCount)
-        where ring[(Int(first) &+ index) & (ring.count &- 1)] != BlockPool.none { count &+= 1 }
-        return count
     }
 }
 
