@@ -4,10 +4,10 @@ import TCPWire
 /// its end, where a gap will be filled later: out-of-order data lies where it will be read.
 package struct ByteQueue: ~Copyable {
     /// A ring of block numbers, `BlockPool.none` where nothing was placed yet.
-    private var ring: [UInt32] = []
-    private var first: Int32 = 0
-    private var blockCount: Int32 = 0
-    private var headOffset: Int32 = 0
+    private(set) var ring: [UInt32] = []
+    private(set) var first: Int32 = 0
+    private(set) var blockCount: Int32 = 0
+    private(set) var headOffset: Int32 = 0
     private var length: Int32 = 0
 
     package init() {}
@@ -15,6 +15,15 @@ package struct ByteQueue: ~Copyable {
     /// Octets in the queue, from its head without a gap.
     package var count: Int { Int(length) }
     package var isEmpty: Bool { length == 0 }
+
+    /// Blocks of the pool the queue holds, those past its end included; counted anew each time, for audits.
+    package var heldBlocks: Int {
+        var held = 0
+        for index in 0..<Int(blockCount) where ring[(Int(first) &+ index) & (ring.count &- 1)] != BlockPool.none {
+            held &+= 1
+        }
+        return held
+    }
 
     /// Adds octets at the end and says how many there was memory for.
     package mutating func append(_ bytes: RawSpan, _ pool: inout BlockPool, _ budget: inout Budget) -> Int {

@@ -6,7 +6,7 @@ package struct NewReno {
     /// ssthresh.
     package var threshold: UInt32
     /// Octets acknowledged since the window last grew in congestion avoidance.
-    private var acknowledged: UInt32 = 0
+    private(set) var acknowledged: UInt32 = 0
 
     /// The initial window of ten segments (RFC 6928 §2); one segment after a lost SYN (RFC 5681 §3.1).
     /// `initialSegments` is another number of segments, zero for RFC 6928's.

@@ -9,7 +9,7 @@ package struct RTTEstimator {
     /// Timeouts since new data was acknowledged.
     package private(set) var expirations: UInt8 = 0
     /// Whether our SYN had to be sent again.
-    private var synWasLost = false
+    private(set) var synWasLost = false
 
     /// The clock's granularity G: the timing wheel's tick.
     static let granularity: Int64 = 131_072

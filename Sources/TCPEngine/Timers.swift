@@ -3,7 +3,7 @@ package import TCPWire
 // Time passes (RFC 9293 §3.8.3, §3.8.4, §3.8.6, §3.10.8).
 extension Connection {
     /// Whether something is sent, or waits to be, that the peer has not answered.
-    private var isWaitingForPeer: Bool {
+    var isWaitingForPeer: Bool {
         state == .synSent || state == .synReceived || inFlight > 0 || retransmitAt != .distantFuture
     }
 

@@ -71,8 +71,12 @@ extension Stack {
 
     /// RFC 6528 §3: a clock of 4 µs, and a keyed function of the four-tuple.
     func initialSequence(_ key: FlowKey) -> SequenceNumber {
+        initialSequence(key, at: context.now)
+    }
+
+    func initialSequence(_ key: FlowKey, at now: Instant) -> SequenceNumber {
         if let fixed = configuration.fixedInitialSequence { return fixed }
-        let clock = UInt32(truncatingIfNeeded: context.now.nanoseconds / 4_000)
+        let clock = UInt32(truncatingIfNeeded: now.nanoseconds / 4_000)
         return SequenceNumber(clock &+ UInt32(truncatingIfNeeded: key.digest(secret, salt: 1)))
     }
 

@@ -178,7 +178,7 @@ struct TimeWaitReuseTests {
     ]
 
     @Test(
-        "Each row of the table: honoured with SYN,ACK, or TIME-WAIT stays [SHLD-4, MAY-2, RFC 6191 §2]",
+        "Each row of the table: honoured with SYN,ACK, or TIME-WAIT stays [SHLD-4, MAY-2, RFC 6191 §2, 5482-2]",
         arguments: Family.allCases, rows)
     func table(family: Family, row: Row) {
         let peer = ScriptedPeer(family, offer: row.hadTimestamps ? .timestamps : .plain)

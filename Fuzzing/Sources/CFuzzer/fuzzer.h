@@ -1,0 +1,5 @@
+// What libFuzzer's runtime offers to a program with a main of its own.
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerRunDriver(int *argc, char ***argv, int (*callback)(const uint8_t *data, size_t size));

@@ -1,0 +1,152 @@
+import TCPEngine
+package import TCPWire
+
+// What must hold of a stack between any two calls, whatever came off the wire. For tests and fuzzers: its cost grows with
+// the number of connections.
+extension Stack {
+    /// The rule that is broken, if one is.
+    package func audit() -> StaticString? {
+        auditMemory() ?? auditConnections() ?? auditEntries() ?? auditIndexes() ?? auditLists()
+    }
+
+    /// Bytes the budget says are held.
+    package var accountedMemory: Int { context.budget.used }
+
+    /// ISS and IRS of a connection; `nil` for a stale handle.
+    package func initialSequences(of id: ConnectionID) -> (send: SequenceNumber, receive: SequenceNumber)? {
+        guard let slot = slot(id) else { return nil }
+        return (
+            tables.connections[slot].connection.send.initial, tables.connections[slot].connection.receive.initial
+        )
+    }
+
+    private func auditMemory() -> StaticString? {
+        if context.budget.used != memory.total { return "the budget and the report of memory differ" }
+        if context.budget.used > context.budget.limit { return "the budget is exceeded" }
+        var blocks = control.echoes.heldBlocks
+        var recovery = 0
+        var slot = tables.connections.next(from: 0)
+        while let index = slot {
+            blocks &+= tables.connections[index].connection.sendQueue.heldBlocks
+            blocks &+= tables.connections[index].connection.receiveQueue.heldBlocks
+            if tables.connections[index].connection.recovery != nil { recovery &+= Recovery.cost }
+            if tables.connections[index].connection.reassembly != nil { recovery &+= Reassembly.cost }
+            slot = tables.connections.next(from: index &+ 1)
+        }
+        if blocks != context.pool.usedBlocks { return "blocks are in use that no queue holds" }
+        if recovery != context.recoveryBytes { return "recovery state is charged that nothing holds" }
+        return nil
+    }
+
+    private func auditConnections() -> StaticString? {
+        if !context.moves.isEmpty || context.bareReset != nil {
+            return "a connection's moves or reset were not seen to"
+        }
+        var slot = tables.connections.next(from: 0)
+        while let index = slot {
+            if let fault = auditConnection(index) { return fault }
+            slot = tables.connections.next(from: index &+ 1)
+        }
+        return nil
+    }
+
+    private func auditConnection(_ slot: UInt32) -> StaticString? {
+        if let fault = tables.connections[slot].connection.audit(context) { return fault }
+        let state = tables.connections[slot].connection.state
+        let marks = tables.connections[slot].marks
+        let isOver = state == .closed || state == .timeWait
+        if isOver == marks.contains(.inTable) { return "the flow table holds the connections that are not over" }
+        if isOver, tables.connections[slot].connection.isReleased { return "an ended connection was not forgotten" }
+        if isOver { return tables.connections[slot].timer.isOn ? "an ended connection has a timer" : nil }
+        let deadline = tables.connections[slot].connection.nextDeadline(context)
+        if deadline != .distantFuture, !tables.connections[slot].timer.isOn {
+            return "a connection has a deadline the wheel does not know"
+        }
+        if tables.connections[slot].connection.mayTransmit, !marks.contains(.inTransmitList), deadline == .distantFuture
+        {
+            return "a connection with something to send is neither asked nor has a timer"
+        }
+        return nil
+    }
+
+    private func auditEntries() -> StaticString? {
+        var halfOpen = 0
+        var slot = tables.entries.next(from: 0)
+        while let index = slot {
+            if !tables.entries[index].timer.isOn { return "a small entry has no timer" }
+            if !tables.entries[index].info.contains(.timeWait) {
+                halfOpen &+= 1
+                let listener = Int(tables.entries[index].listener)
+                guard listener < listeners.count, listeners[listener].isOpen else {
+                    return "a half-open entry has no listener"
+                }
+            }
+            slot = tables.entries.next(from: index &+ 1)
+        }
+        var counted = 0
+        for listener in listeners { counted &+= listener.halfOpen }
+        if halfOpen != halfOpenCount || halfOpen != counted { return "half-open entries are miscounted" }
+        return nil
+    }
+
+    /// The flow table and the wheel know what there is, and nothing else.
+    private func auditIndexes() -> StaticString? {
+        var flows = 0
+        var timers = 0
+        var slot = tables.connections.next(from: 0)
+        while let index = slot {
+            if tables.connections[index].timer.isOn { timers &+= 1 }
+            if tables.connections[index].marks.contains(.inTable) {
+                flows &+= 1
+                if !isFound(.connection(index)) { return "the flow table does not find a connection" }
+            }
+            slot = tables.connections.next(from: index &+ 1)
+        }
+        slot = tables.entries.next(from: 0)
+        while let index = slot {
+            if tables.entries[index].timer.isOn { timers &+= 1 }
+            flows &+= 1
+            if !isFound(.entry(index)) { return "the flow table does not find a small entry" }
+            slot = tables.entries.next(from: index &+ 1)
+        }
+        if flows != flowTable.count { return "the flow table counts what is not there" }
+        if timers != wheel.count { return "the wheel counts timers that are not there" }
+        return nil
+    }
+
+    private func isFound(_ id: FlowID) -> Bool {
+        let key = tables.key(of: id)
+        return flowTable.find(key, hash: key.hash(secret), tables) == id
+    }
+
+    private func auditLists() -> StaticString? {
+        var previous = UInt32.max
+        var slot = ready.head
+        while slot != .max {
+            guard tables.connections.contains(slot), tables.connections[slot].marks.contains(.inReadyList),
+                tables.connections[slot].ready.previous == previous
+            else { return "the ready list is broken" }
+            (previous, slot) = (slot, tables.connections[slot].ready.next)
+        }
+        if ready.tail != previous { return "the ready list's end is wrong" }
+        previous = .max
+        slot = transmitting.head
+        while slot != .max {
+            guard tables.connections.contains(slot), tables.connections[slot].marks.contains(.inTransmitList),
+                tables.connections[slot].transmit.previous == previous
+            else { return "the transmit list is broken" }
+            (previous, slot) = (slot, tables.connections[slot].transmit.next)
+        }
+        if transmitting.tail != previous { return "the transmit list's end is wrong" }
+        for listener in listeners {
+            for index in listener.head..<listener.queue.count {
+                let waiting = listener.queue[index]
+                guard tables.connections.contains(waiting), !tables.connections[waiting].marks.contains(.accepted)
+                else {
+                    return "a listener's queue holds what is not waiting"
+                }
+            }
+        }
+        return nil
+    }
+}
