@@ -38,23 +38,43 @@ let hostedTargets: [Target] = [
     .target(
         name: "TCPSimulator", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .target(
+        name: "TCPExplorer", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
+    .target(
         name: "TCPFuzz", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .testTarget(
         name: "TCPFuzzTests", dependencies: ["TCPFuzz", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
+    .target(name: "TCPSockets", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .target(name: "TCPPacketdrill", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house),
+    .testTarget(name: "TCPPacketdrillTests", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPSocketsTests", dependencies: ["TCPSockets", "TCPStack", "TCPEngine", "TCPWire"],
+        swiftSettings: house),
     .target(
         name: "TCPRuntime", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace", "CLinux"],
         swiftSettings: house),
+    .target(
+        name: "TCPScript", dependencies: ["TCPSockets", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPScriptTests",
+        dependencies: ["TCPScript", "TCPSockets", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .executableTarget(
         name: "tcp",
         dependencies: [
-            "TCPRuntime", "TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire", "CLinux",
+            "TCPExplorer", "TCPRuntime", "TCPSimulator", "TCPScript", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire",
+            "CLinux",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ], swiftSettings: house, linkerSettings: [.unsafeFlags(staticLibrary, .when(platforms: [.linux]))]),
     .executableTarget(
         name: "benchmarks",
         dependencies: ["TCPRuntime", "TCPSimulator", "TCPStack", "TCPEngine", "TCPWire", "CLinux"],
         path: "Benchmarks", swiftSettings: house, linkerSettings: [.unsafeFlags(countingAllocator)]),
+    .target(name: "ProofKit", path: "Tools/ProofKit", swiftSettings: house),
+    .executableTarget(
+        name: "proof",
+        dependencies: ["ProofKit", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        path: "Tools/proof", swiftSettings: house),
+    .testTarget(name: "ProofTests", dependencies: ["ProofKit"], swiftSettings: house),
     .testTarget(name: "TCPWireTests", dependencies: ["TCPWire"], swiftSettings: house),
     .testTarget(name: "TCPEngineTests", dependencies: ["TCPEngine", "TCPWire"], swiftSettings: house),
     .testTarget(
@@ -63,6 +83,9 @@ let hostedTargets: [Target] = [
     .testTarget(
         name: "TCPSimulatorTests",
         dependencies: ["TCPSimulator", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
+    .testTarget(
+        name: "TCPExplorerTests",
+        dependencies: ["TCPExplorer", "TCPTrace", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .testTarget(
         name: "TCPRuntimeTests",
         dependencies: ["TCPRuntime", "TCPStack", "TCPEngine", "TCPWire", "CLinux"], swiftSettings: house),
@@ -88,8 +111,10 @@ let package = Package(
             : [
                 .library(name: "TCPSimulator", targets: ["TCPSimulator", "TCPTrace"]),
                 .library(name: "TCPTrace", targets: ["TCPTrace"]),
+                .library(name: "TCPScript", targets: ["TCPScript"]),
                 .library(name: "TCPRuntime", targets: ["TCPRuntime"]),
                 .library(name: "TCPFuzz", targets: ["TCPFuzz"]),
+                .library(name: "TCPPacketdrill", type: .dynamic, targets: ["TCPPacketdrill"]),
                 .executable(name: "tcp", targets: ["tcp"]),
             ]),
     dependencies: embedded

@@ -78,8 +78,8 @@ extension Connection {
         if number.distance(from: recover) > 1 &<< 30 { recover = number + -1 }
         flags.remove(.probing)
         progressAt = context.now
-        rtt.endBackOff()
-        flags.remove(.reportedTrouble)
+        rtt.noteProgress()
+        flags.subtract([.reportedTrouble, .more])
         recoverFrom(acknowledged: total, header, inFlight: before, &context)
         // RFC 6298 §5.2, §5.3: only new data restarts the timer.
         if inFlight == 0 {
@@ -147,7 +147,9 @@ extension Connection {
         }
         if flags.contains(.synRetransmitted) { rtt.startAfterLostSYN() }
         rtt.endBackOff()
-        congestion = NewReno(segmentSize: segmentSize, synWasLost: flags.contains(.synRetransmitted))
+        congestion = NewReno(
+            segmentSize: segmentSize, synWasLost: flags.contains(.synRetransmitted),
+            initialSegments: context.parameters.initialSegments)
         send.unacknowledged = send.initial + 1
         if send.next < send.unacknowledged { send.next = send.unacknowledged }
         recover = send.initial

@@ -120,6 +120,9 @@ import TCPWire
         unsafe target.put(span(block, range), at: offset)
     }
 
+    /// One octet of a block.
+    func octet(_ block: UInt32, at offset: Int) -> UInt8 { unsafe span(block, offset..<offset &+ 1)[0] }
+
     /// Copies octets into a block.
     package mutating func store(_ source: RawSpan, in block: UInt32, at offset: Int) {
         precondition(offset >= 0 && offset <= Self.blockSize - source.byteCount, "the copy ends outside its block")

@@ -4,10 +4,10 @@ import TCPWire
 /// its end, where a gap will be filled later: out-of-order data lies where it will be read.
 package struct ByteQueue: ~Copyable {
     /// A ring of block numbers, `BlockPool.none` where nothing was placed yet.
-    private var ring: [UInt32] = []
-    private var first: Int32 = 0
-    private var blockCount: Int32 = 0
-    private var headOffset: Int32 = 0
+    private(set) var ring: [UInt32] = []
+    private(set) var first: Int32 = 0
+    private(set) var blockCount: Int32 = 0
+    private(set) var headOffset: Int32 = 0
     private var length: Int32 = 0
 
     package init() {}

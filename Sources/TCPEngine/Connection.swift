@@ -44,6 +44,9 @@ package struct Connection: ~Copyable {
         static let synUnanswered = Flags(rawValue: 1 << 22)
         /// CLOSE was called in SYN-RECEIVED with octets queued.
         static let closeWanted = Flags(rawValue: 1 << 20)
+        /// A small segment waits for company: until the program says otherwise, or until an acknowledgment comes.
+        static let corked = Flags(rawValue: 1 << 23)
+        static let more = Flags(rawValue: 1 << 24)
     }
 
     /// The one truth about the state; changed by `move(to:)` only.
@@ -95,6 +98,8 @@ package struct Connection: ~Copyable {
 
     /// The peer's MSS option, or the default (RFC 9293 MUST-15).
     package var peerSegmentSize: UInt16
+    /// The most octets to keep for reading; zero is the configuration's.
+    package var receiveBuffer: UInt32 = 0
     /// The MSS we announce: the MTU less the fixed headers (RFC 9293 MUST-67).
     package var linkSegmentSize: UInt16
 
@@ -143,6 +148,8 @@ package struct Connection: ~Copyable {
     package var keepAliveProbes: UInt8 = 0
     package var differentiatedServices: UInt8 = 0
     package var hopLimit: UInt8
+    /// Acknowledgments still to be sent at once, without waiting for company.
+    package var quickAcknowledgments: UInt8 = 0
 
     /// Challenge acknowledgments left in this second (RFC 5961 §7), and which second.
     package var challengesLeft: UInt8
@@ -310,6 +317,11 @@ extension Connection {
         // A peer that announces less than this would make segments of almost nothing but header.
         let size = min(max(48, Int(peerSegmentSize)), Int(linkSegmentSize))
         return flags.contains(.timestamps) ? size &- 12 : size
+    }
+
+    /// The most octets this connection keeps for reading.
+    package func receiveLimit(_ context: borrowing Context) -> Int {
+        receiveBuffer == 0 ? context.parameters.receiveBuffer : Int(receiveBuffer)
     }
 
     /// RCV.WND as last advertised.

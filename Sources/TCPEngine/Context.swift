@@ -18,6 +18,10 @@ package struct Parameters: Sendable {
     package var selectiveAcknowledgment = true
     /// The shift we offer: the least that can tell `receiveBuffer` (RFC 7323 §2.2).
     package var windowScale: UInt8 = 5
+    /// How many acknowledgments of a new connection do not wait for company.
+    package var quickAcknowledgments: UInt8 = 0
+    /// The initial window in segments; zero is RFC 6928's.
+    package var initialSegments = 0
 
     package init() {}
 

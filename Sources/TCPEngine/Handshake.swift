@@ -47,7 +47,7 @@ extension Connection {
         agree(
             maximumSegmentSize: header.options.maximumSegmentSize, windowScale: header.options.windowScale,
             sackPermitted: header.options.sackPermitted, timestamp: header.options.timestamps?.value, context)
-        receive.edge = receive.next + min(65535, context.parameters.receiveBuffer)
+        receive.edge = receive.next + min(65535, receiveLimit(context))
     }
 
     /// Options count when both SYNs have them (RFC 7323 §1.3, §2.2; RFC 2018 §2). Ours had what the parameters say.
@@ -59,7 +59,8 @@ extension Connection {
         if context.parameters.windowScaling, let windowScale {
             flags.insert(.peerScales)
             send.scale = min(windowScale, 14)
-            receive.scale = context.parameters.windowScale
+        } else {
+            receive.scale = 0
         }
         if context.parameters.selectiveAcknowledgment, sackPermitted { flags.insert(.sack) }
         if context.parameters.timestamps, let timestamp {
@@ -79,7 +80,7 @@ extension Connection {
         flags.subtract([.retransmit, .acknowledgeNow])
         var segment = OutgoingSegment(sequence: send.initial, flags: .syn)
         segment.options = synOptions(context)
-        segment.window = UInt16(min(65535, context.parameters.receiveBuffer))
+        segment.window = UInt16(min(65535, receiveLimit(context)))
         if state != .synSent {
             segment.flags.insert(.ack)
             segment.acknowledgment = receive.next
@@ -91,7 +92,7 @@ extension Connection {
             timedAt = context.now
             flags.insert(.timing)
             progressAt = context.now
-        } else if rtt.backoff > 0 {
+        } else if rtt.expirations > 0 {
             // Karn: which of the two was answered cannot be told.
             flags.insert(.synRetransmitted)
             retransmittedSegments &+= 1
@@ -114,7 +115,7 @@ extension Connection {
                 value: timestampClock(context.now), echo: replies ? recentTimestamp : 0)
         }
         if replies ? flags.contains(.peerScales) : context.parameters.windowScaling {
-            options.windowScale = context.parameters.windowScale
+            options.windowScale = receive.scale
         }
         return options
     }

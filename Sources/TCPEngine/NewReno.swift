@@ -6,12 +6,16 @@ package struct NewReno {
     /// ssthresh.
     package var threshold: UInt32
     /// Octets acknowledged since the window last grew in congestion avoidance.
-    private var acknowledged: UInt32 = 0
+    private(set) var acknowledged: UInt32 = 0
 
     /// The initial window of ten segments (RFC 6928 §2); one segment after a lost SYN (RFC 5681 §3.1).
-    package init(segmentSize: Int, synWasLost: Bool) {
+    /// `initialSegments` is another number of segments, zero for RFC 6928's.
+    package init(segmentSize: Int, synWasLost: Bool, initialSegments: Int = 0) {
         let size = UInt32(segmentSize)
-        window = synWasLost ? size : min(10 &* size, max(2 &* size, 14600))
+        let initial =
+            initialSegments > 0
+            ? UInt32(clamping: initialSegments &* segmentSize) : min(10 &* size, max(2 &* size, 14600))
+        window = synWasLost ? size : initial
         threshold = UInt32(Int32.max)
     }
 
@@ -59,7 +63,8 @@ package struct NewReno {
     }
 
     /// RFC 5681 §4.1: after an idle time longer than the RTO the window starts over.
-    package mutating func restartAfterIdle(segmentSize: Int) {
-        window = min(window, NewReno(segmentSize: segmentSize, synWasLost: false).window)
+    package mutating func restartAfterIdle(segmentSize: Int, initialSegments: Int) {
+        let restart = NewReno(segmentSize: segmentSize, synWasLost: false, initialSegments: initialSegments)
+        window = min(window, restart.window)
     }
 }

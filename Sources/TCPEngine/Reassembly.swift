@@ -14,8 +14,8 @@ package final class Reassembly {
     /// A duplicate to report in the next acknowledgment (RFC 2883 §4).
     package var duplicate: SACKBlock?
     /// One number of each range that grew lately, the latest first: the order RFC 2018 §4 asks for.
-    private var recent: InlineArray<4, SequenceNumber> = .init(repeating: SequenceNumber(0))
-    private var recentCount = 0
+    private(set) var recent: InlineArray<4, SequenceNumber> = .init(repeating: SequenceNumber(0))
+    private(set) var recentCount = 0
 
     package init() {}
 

@@ -144,12 +144,17 @@ extension Connection {
         let second = UInt32(truncatingIfNeeded: context.now.nanoseconds / 1_000_000_000)
         if second != challengeSecond {
             challengeSecond = second
-            let mixed = (timestampOffset ^ second &* 0x9E37_79B9) &* 0x85EB_CA6B
-            challengesLeft = 16 &+ UInt8(truncatingIfNeeded: mixed &>> 28)
+            challengesLeft = challengeLimit(in: second)
         }
         guard challengesLeft > 0 else { return false }
         challengesLeft &-= 1
         return true
+    }
+
+    /// The challenge ACKs of that second.
+    func challengeLimit(in second: UInt32) -> UInt8 {
+        let mixed = (timestampOffset ^ second &* 0x9E37_79B9) &* 0x85EB_CA6B
+        return 16 &+ UInt8(truncatingIfNeeded: mixed &>> 28)
     }
 
     /// PAWS (RFC 7323 §5.3): an old timestamp makes any segment but RST and SYN unacceptable.

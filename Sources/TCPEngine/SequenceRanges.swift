@@ -90,6 +90,13 @@ package struct SequenceRanges {
         return (start, index < ranges.count ? ranges[index].start : nil)
     }
 
+    /// The first stretch of `low ..< high` that the ranges hold.
+    package func firstPart(from low: SequenceNumber, to high: SequenceNumber) -> SACKBlock? {
+        let index = lowerIndex(low + 1)
+        guard index < ranges.count, ranges[index].start < high else { return nil }
+        return SACKBlock(start: .later(ranges[index].start, low), end: .earlier(ranges[index].end, high))
+    }
+
     /// Octets of the ranges that lie in `low ..< high`.
     package func byteCount(from low: SequenceNumber, to high: SequenceNumber) -> Int {
         var total = 0

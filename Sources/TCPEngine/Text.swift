@@ -48,6 +48,11 @@ extension Connection {
         let hadGap = reassembly.map { !$0.ranges.isEmpty || $0.fin != nil } ?? false
         var hasFin = hasFin
         if text.byteCount > 0 {
+            // RFC 2883 §4.2, where the part that is new closes the gap.
+            if flags.contains(.sack), let reassembly, reassembly.duplicate == nil {
+                reassembly.duplicate = reassembly.ranges.firstPart(
+                    from: receive.next, to: receive.next + text.byteCount)
+            }
             if !appendGaps(text, &context) { hasFin = false }
             noteSize(text.byteCount, segments: segments)
         }
@@ -108,9 +113,7 @@ extension Connection {
         } else if text.byteCount > 0 {
             guard reassembly.ranges.count < Reassembly.limit || known != nil else { return }
             // RFC 2883 §4.2: of a segment held in part the first such part is reported.
-            if let known, known.end > position {
-                reassembly.duplicate = SACKBlock(start: position, end: known.end)
-            }
+            if let part = reassembly.ranges.firstPart(from: position, to: end) { reassembly.duplicate = part }
             // Where a range begins inside this segment the octets that came first stay as well: only gaps are written.
             end = position + placeGaps(text, at: position, offset: offset, reassembly, &context)
             reassembly.ranges.insert(SACKBlock(start: position, end: end), limit: Reassembly.limit)
@@ -146,7 +149,9 @@ extension Connection {
     /// gap was filled, else after a short wait.
     private mutating func scheduleAcknowledgment(fillsGap: Bool, _ context: inout Context) {
         let owed = receive.next.distance(from: receive.acknowledged)
-        if fillsGap || owed >= 2 &* max(Int(receive.segmentSize), 1) && owed > Int(receive.segmentSize) {
+        if fillsGap || quickAcknowledgments > 0 && owed > 0
+            || owed >= 2 &* max(Int(receive.segmentSize), 1) && owed > Int(receive.segmentSize)
+        {
             flags.insert(.acknowledgeNow)
         } else if acknowledgeAt == .distantFuture, owed > 0 {
             acknowledgeAt = context.now.advanced(byNanoseconds: context.parameters.delayedAcknowledgment)

@@ -3,7 +3,7 @@ package import TCPWire
 // Time passes (RFC 9293 §3.8.3, §3.8.4, §3.8.6, §3.10.8).
 extension Connection {
     /// Whether something is sent, or waits to be, that the peer has not answered.
-    private var isWaitingForPeer: Bool {
+    var isWaitingForPeer: Bool {
         state == .synSent || state == .synReceived || inFlight > 0 || retransmitAt != .distantFuture
     }
 
@@ -67,7 +67,7 @@ extension Connection {
         rtt.backOff()
         retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
         // RFC 9293 SHLD-9, SHLD-10: R1 is three retransmissions.
-        if rtt.backoff >= 3, !flags.contains(.reportedTrouble), send.window > 0 || !isSynchronized {
+        if rtt.expirations >= 3, !flags.contains(.reportedTrouble), send.window > 0 || !isSynchronized {
             flags.insert(.reportedTrouble)
             changes.insert(.troubled)
         }
@@ -115,8 +115,24 @@ extension Connection {
         set { if newValue { flags.insert(.noDelay) } else { flags.remove(.noDelay) } }
     }
 
+    package var isCorked: Bool {
+        get { flags.contains(.corked) }
+        set { if newValue { flags.insert(.corked) } else { flags.remove(.corked) } }
+    }
+
+    /// The next `count` acknowledgments do not wait, nor does the one that waits now.
+    package mutating func acknowledgeQuickly(_ count: UInt8) {
+        quickAcknowledgments = count
+        if count > 0, acknowledgeAt != .distantFuture {
+            acknowledgeAt = .distantFuture
+            flags.insert(.acknowledgeNow)
+        }
+    }
+
     package var isReleased: Bool { flags.contains(.released) }
     package var usesTimestamps: Bool { flags.contains(.timestamps) }
+    package var usesSACK: Bool { flags.contains(.sack) }
+    package var usesScaling: Bool { flags.contains(.peerScales) }
     package var owesAcknowledgment: Bool { flags.contains(.acknowledgeNow) }
 
     /// Takes what changed since the last call.

@@ -80,7 +80,8 @@ extension Connection {
         let wantsFin = isFinDue && !isFinSent
         guard unsent > 0 || wantsFin else { return nil }
         if inFlight == 0, context.now.nanoseconds &- sentAt.nanoseconds > rtt.timeout(context.parameters) {
-            congestion.restartAfterIdle(segmentSize: segmentSize)
+            congestion.restartAfterIdle(
+                segmentSize: segmentSize, initialSegments: context.parameters.initialSegments)
         }
         let room = windowRoom
         let count = sendable(unsent, room: room, size: size, limit: limit)
@@ -142,7 +143,10 @@ extension Connection {
 
     /// Nagle's algorithm as RFC 9293 appendix A.3 refines it: one small segment may be unacknowledged at a time.
     private var maySendSmall: Bool {
-        if flags.contains(.noDelay) || isFinDue || flags.contains(.overrideSWS) { return true }
+        if isFinDue || flags.contains(.overrideSWS) { return true }
+        // The program says that the rest of the segment follows: RFC 9293 §3.9.1.2 without PUSH.
+        if !flags.isDisjoint(with: [.corked, .more]) { return false }
+        if flags.contains(.noDelay) { return true }
         return smallEnd <= send.unacknowledged || inFlight == 0
     }
 
@@ -266,6 +270,13 @@ extension Connection {
     private mutating func finish(_ segment: inout OutgoingSegment, _ context: inout Context) {
         segment.acknowledgment = receive.next
         segment.window = advertise(context)
+        if quickAcknowledgments > 0, receive.acknowledged != receive.next {
+            // A program that answers at once gives acknowledgments company: from then on they wait for it.
+            let answers =
+                segment.payloadLength > 0
+                && context.now.nanoseconds &- heardAt.nanoseconds < context.parameters.delayedAcknowledgment
+            quickAcknowledgments = answers ? 0 : quickAcknowledgments &- 1
+        }
         receive.acknowledged = receive.next
         acknowledgeAt = .distantFuture
         if receive.duplicates == 0 { flags.remove(.acknowledgeNow) }
@@ -277,7 +288,7 @@ extension Connection {
 
     /// The window field. Its right edge moves in worthwhile steps (RFC 9293 MUST-39) and never to the left (SHLD-14).
     private mutating func advertise(_ context: borrowing Context) -> UInt16 {
-        let limit = context.parameters.receiveBuffer
+        let limit = receiveLimit(context)
         let known = advertisedWindow
         var window = max(0, limit &- receiveQueue.count)
         if window &- known < min(limit / 2, Int(linkSegmentSize)) { window = known }

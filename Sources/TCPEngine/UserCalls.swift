@@ -2,8 +2,11 @@ import TCPWire
 
 // SEND and RECEIVE (RFC 9293 §3.10.2, §3.10.3).
 extension Connection {
-    /// Queues as many octets as there is room for; says how many.
-    package mutating func write(_ bytes: RawSpan, _ context: inout Context) throws(ConnectionError) -> Int {
+    /// Queues as many octets as there is room for; says how many. With `more`, what does not fill a segment waits for what
+    /// the program will write next.
+    package mutating func write(
+        _ bytes: RawSpan, more: Bool = false, _ context: inout Context
+    ) throws(ConnectionError) -> Int {
         switch state {
         case .synSent, .synReceived, .established, .closeWait:
             if flags.contains(.closeWanted) { throw .closing }
@@ -21,6 +24,7 @@ extension Connection {
         } else if stored < bytes.byteCount {
             flags.insert(.wantsRoom)
         }
+        if more { flags.insert(.more) } else { flags.remove(.more) }
         return stored
     }
 
@@ -63,7 +67,7 @@ extension Connection {
     private mutating func offerWindow(_ context: borrowing Context) {
         guard isReceiving else { return }
         // Without scaling no window above 65535 octets can be told.
-        let limit = min(context.parameters.receiveBuffer, 65535 &<< Int(receive.scale))
+        let limit = min(receiveLimit(context), 65535 &<< Int(receive.scale))
         let known = advertisedWindow
         let gain = limit &- receiveQueue.count &- known
         guard gain >= min(limit / 2, Int(linkSegmentSize)) else { return }

@@ -18,7 +18,7 @@ public actor Host {
     let descriptor: CInt?
     /// The packet that comes in, and the one that goes out.
     private let incoming = PacketBuffer()
-    private let outgoing = PacketBuffer()
+    private let outgoing = PacketBuffer(size: PayloadFragments.largestPacket)
     /// Where the payload of the packet that goes out lies, if not in `outgoing`.
     private var fragments = PayloadFragments()
     /// A packet the device would not take yet; it lies in `outgoing`.
@@ -50,8 +50,10 @@ public actor Host {
         configuration.mtu = device.mtu
         configuration.superSegments = device.offload.superSegments
         configuration.checksumOffload = device.offload.checksums
-        // What lies in the processor's cache is moved fastest, and a writer is woken within microseconds.
-        configuration.unsentBuffer = min(configuration.unsentBuffer, 256 << 10)
+        // What lies in the processor's cache is moved fastest, and a writer is woken within microseconds: a few of the
+        // largest packets.
+        configuration.unsentBuffer = min(
+            configuration.unsentBuffer, device.gathers && device.largestGathered > 65_535 ? 512 << 10 : 256 << 10)
         self.loop = loop
         self.device = device
         descriptor = device.descriptor
@@ -192,7 +194,8 @@ public actor Host {
         let memory = outgoing.octets
         var span = memory.mutableBytes
         guard device.gathers else { return stack.transmit(into: &span, at: now) }
-        return stack.transmit(headersInto: &span, payload: &fragments, at: now)
+        return stack.transmit(
+            headersInto: &span, payload: &fragments, largestPacket: device.largestGathered, at: now)
     }
 
     /// Hands the packet to the device; one that it would not take lies whole in `outgoing` afterwards.

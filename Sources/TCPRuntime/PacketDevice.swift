@@ -67,6 +67,9 @@ public protocol PacketDevice: AnyObject {
     /// Whether `write(headers:payload:_:)` is worth calling: the link gathers a packet from several places.
     var gathers: Bool { get }
 
+    /// Octets of the largest packet that `write(headers:payload:_:)` takes now, headers included.
+    var largestGathered: Int { get }
+
     /// Takes a packet whose payload lies elsewhere. Only called if `gathers`.
     ///
     /// - Returns: as `write(_:_:)`.
@@ -82,6 +85,9 @@ extension PacketDevice {
     /// Packets are handed over whole.
     public var gathers: Bool { false }
 
+    /// What an IPv4 header can say.
+    public var largestGathered: Int { 65_535 }
+
     /// Never called.
     public func write(
         headers: RawSpan, payload: PayloadFragments, _ shape: TransmittedPacket
@@ -96,7 +102,9 @@ let packetBufferSize = 65_600
 
 /// Memory for one packet, that stays where it is.
 final class PacketBuffer {
-    let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: packetBufferSize, alignment: 64)
+    let octets: UnsafeMutableRawBufferPointer
+
+    init(size: Int = packetBufferSize) { octets = .allocate(byteCount: size, alignment: 64) }
 
     deinit { octets.deallocate() }
 }

@@ -20,6 +20,9 @@ public final class TUNDevice: PacketDevice {
     public var descriptor: CInt? { file }
     /// Packets that the interface would not carry: it is down, or the kernel had no memory.
     public private(set) var droppedPackets: UInt64 = 0
+    /// See `PacketDevice`. Linux takes IPv4 packets of more than 64 KiB since 6.3; once it has refused one (its memory is
+    /// in pieces), it is given none any more.
+    public private(set) var largestGathered: Int
 
     private let file: CInt
     private var isClosed = false
@@ -52,6 +55,7 @@ public final class TUNDevice: PacketDevice {
             Glibc.close(file)
             throw error
         }
+        largestGathered = TUNDevice.takesLargePackets ? PayloadFragments.largestPacket : 65_535
         self.name = name
         self.file = file
         self.wasThere = wasThere
@@ -164,8 +168,20 @@ public final class TUNDevice: PacketDevice {
             }
             return writev(file, vectors, CInt(payload.count + 2))
         }
+        if count < 0, [ENOBUFS, ENOMEM, EMSGSIZE, EINVAL].contains(errno), shape.length > 65_535 {
+            largestGathered = 65_535
+        }
         return try isTaken(count)
     }
+
+    /// Whether this kernel takes IPv4 packets whose length their header cannot say.
+    private static let takesLargePackets: Bool = {
+        var names = utsname()
+        guard uname(&names) == 0 else { return false }
+        let release = withUnsafeBytes(of: names.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+        return numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 3)
+    }()
 
     private func isTaken(_ count: Int) throws(DeviceError) -> Bool {
         if count >= 0 { return true }

@@ -50,6 +50,12 @@ public struct Configuration: Sendable {
 
     /// The ISN of every connection instead of RFC 6528's, for tests of wrap-around.
     package var fixedInitialSequence: SequenceNumber?
+    /// The window scale to offer, 0...14, instead of the least that serves.
+    package var windowScale: UInt8?
+    /// The initial congestion window in segments, 1...100, instead of RFC 6928's.
+    package var initialSegments: Int?
+    /// How many acknowledgments of a new connection do not wait for company.
+    package var quickAcknowledgments = 0
 
     /// The defaults.
     public init() {}
@@ -71,6 +77,15 @@ public struct ConnectionOptions: Sendable {
     public var differentiatedServices: UInt8 = 0
     /// TTL or hop limit; `nil` is the configuration's.
     public var hopLimit: UInt8?
+
+    /// Whether what does not fill a segment waits for more.
+    package var corks = false
+    /// The largest segment to announce, and to send, in octets; `nil` is what the MTU allows. Counts when a connection opens.
+    package var maximumSegmentSize: Int?
+    /// How many acknowledgments of a new connection do not wait for company; `nil` is the configuration's.
+    package var quickAcknowledgments: Int?
+    /// The most octets kept for reading; `nil` is the configuration's.
+    package var receiveBuffer: Int?
 
     /// The defaults.
     public init() {}

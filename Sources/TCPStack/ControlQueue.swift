@@ -37,6 +37,9 @@ struct ControlQueue: ~Copyable {
 
     var isEmpty: Bool { head == packets.count }
 
+    /// What waits, oldest first.
+    var waiting: ArraySlice<ControlPacket> { packets[head...] }
+
     /// Queues a packet; says whether there was room.
     mutating func append(_ packet: ControlPacket) -> Bool {
         guard packets.count &- head < ControlQueue.limit else { return false }

@@ -1,6 +1,15 @@
 import TCPEngine
 import TCPWire
 
+/// The families of the addresses a listener serves.
+package struct AddressFamilies: OptionSet, Sendable {
+    package var rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+    package static let ipv4 = AddressFamilies(rawValue: 1)
+    package static let ipv6 = AddressFamilies(rawValue: 2)
+    package static let all: AddressFamilies = [.ipv4, .ipv6]
+}
+
 /// A passive OPEN that stays: each SYN it takes becomes a connection of its own.
 struct Listener {
     var port: UInt16
@@ -9,6 +18,10 @@ struct Listener {
     /// The most connections that may wait for `accept`, and the most half-open ones.
     var backlog: Int
     var options: ConnectionOptions
+    var families: AddressFamilies
+    /// The window and the scale its SYN-ACKs offer: fixed, as a connection must keep to what its SYN-ACK said.
+    var synWindow: Int
+    var windowScale: UInt8
     var generation: UInt32
     var isOpen = true
     var isReported = false

@@ -14,16 +14,29 @@ extension Stack {
         options: ConnectionOptions = ConnectionOptions(),
         at now: Instant
     ) throws(OpenError) -> ListenerID {
+        try listen(on: port, address: address, families: .all, backlog: backlog, options: options, at: now)
+    }
+
+    /// The same for the connections of some families only.
+    package mutating func listen(
+        on port: UInt16, address: IPAddress?, families: AddressFamilies, backlog: Int, options: ConnectionOptions,
+        at now: Instant
+    ) throws(OpenError) -> ListenerID {
         context.now = max(context.now, now)
         guard port != 0 else { throw .invalidAddress }
         if let address, localIndex(address) == nil { throw .noLocalAddress }
-        for listener in listeners where listener.isOpen && listener.port == port && listener.address == address {
+        for listener in listeners
+        where listener.isOpen && listener.port == port && listener.address == address
+            && !listener.families.isDisjoint(with: families)
+        {
             throw .addressInUse
         }
         let generation = nextGeneration
         nextGeneration &+= 1
         let listener = Listener(
-            port: port, address: address, backlog: backlog, options: options, generation: generation)
+            port: port, address: address, backlog: backlog, options: options, families: families,
+            synWindow: options.receiveBuffer.map { min(65535, max($0, 1)) } ?? synWindow,
+            windowScale: offeredScale(options), generation: generation)
         var slot = listeners.count
         // A slot is used again once no half-open entry names it.
         if let free = listeners.firstIndex(where: { !$0.isOpen && $0.halfOpen == 0 }) {
@@ -97,7 +110,8 @@ extension Stack {
         } else if flowTable.find(key, hash: key.hash(secret), tables) != nil {
             throw .addressInUse
         }
-        var connection = makeConnection(key, state: .closed, initial: initialSequence(key), options)
+        var connection = makeConnection(
+            key, state: .closed, initial: initialSequence(key), options, windowScale: offeredScale(options))
         connection.move(to: .synSent, &context)
         guard let slot = insertRecord(key, connection) else {
             context.moves.removeAll()
@@ -169,10 +183,17 @@ extension Stack {
     public mutating func write(
         _ id: ConnectionID, _ bytes: RawSpan, at now: Instant
     ) throws(ConnectionError) -> Int {
+        try write(id, bytes, more: false, at: now)
+    }
+
+    /// The same; with `more`, what does not fill a segment waits for what the program will write next.
+    package mutating func write(
+        _ id: ConnectionID, _ bytes: RawSpan, more: Bool, at now: Instant
+    ) throws(ConnectionError) -> Int {
         context.now = max(context.now, now)
         guard let slot = slot(id) else { throw .notOpen }
         let waited = tables.connections[slot].connection.wantsMemory
-        let count = try tables.connections[slot].connection.write(bytes, &context)
+        let count = try tables.connections[slot].connection.write(bytes, more: more, &context)
         if !waited, tables.connections[slot].connection.wantsMemory { waitingForMemory.append(id) }
         settle(slot)
         return count
@@ -251,6 +272,8 @@ extension Stack {
 extension Connection {
     mutating func apply(_ options: ConnectionOptions, _ context: borrowing Context) {
         noDelay = options.noDelay
+        isCorked = options.corks
+        receiveBuffer = UInt32(clamping: min(max(options.receiveBuffer ?? 0, 0), 1 << 30))
         setKeepAlive(
             idle: options.keepAliveIdle.map { Connection.milliseconds($0.nanoseconds) },
             interval: Connection.milliseconds(options.keepAliveInterval.nanoseconds), probes: options.keepAliveProbes,

@@ -4,14 +4,33 @@ import TCPWire
 // What a connection's record goes through, whatever happened to the connection.
 extension Stack {
     func makeConnection(
-        _ key: FlowKey, state: State, initial: SequenceNumber, _ options: ConnectionOptions
+        _ key: FlowKey, state: State, initial: SequenceNumber, _ options: ConnectionOptions, windowScale: UInt8
     ) -> Connection {
         let isIPv4 = addresses[Int(key.local)].prefix.address.isIPv4
         var connection = Connection(
-            state: state, initial: initial, linkSegmentSize: linkSegmentSize(isIPv4: isIPv4), isIPv4: isIPv4,
+            state: state, initial: initial, linkSegmentSize: announcedSegmentSize(options, isIPv4: isIPv4),
+            isIPv4: isIPv4,
             hopLimit: options.hopLimit ?? configuration.hopLimit, timestampOffset: timestampOffset(key), context)
         connection.apply(options, context)
+        connection.receive.scale = windowScale
+        connection.quickAcknowledgments =
+            options.quickAcknowledgments.map { UInt8(clamping: $0) } ?? context.parameters.quickAcknowledgments
         return connection
+    }
+
+    /// The window scale to offer: the least that can tell what a connection with these options may keep.
+    func offeredScale(_ options: ConnectionOptions) -> UInt8 {
+        guard configuration.windowScaling else { return 0 }
+        guard configuration.windowScale == nil, let own = options.receiveBuffer else {
+            return context.parameters.windowScale
+        }
+        return Parameters.windowScale(for: own)
+    }
+
+    /// The MSS to announce: what the link carries, or less if the program wants less.
+    func announcedSegmentSize(_ options: ConnectionOptions, isIPv4: Bool) -> Int {
+        let link = linkSegmentSize(isIPv4: isIPv4)
+        return min(link, max(options.maximumSegmentSize ?? link, 48))
     }
 
     /// The MSS to announce: the MTU less the fixed headers (RFC 9293 §3.7.1, MUST-67).

@@ -6,7 +6,11 @@ extension Stack {
     /// The slot of the listener that serves `key`; one bound to the address before one bound to all.
     func listener(for key: FlowKey) -> Int? {
         var found: Int?
-        for index in 0..<listeners.count where listeners[index].isOpen && listeners[index].port == key.localPort {
+        let family: AddressFamilies = localAddress(key).isIPv4 ? .ipv4 : .ipv6
+        for index in 0..<listeners.count
+        where listeners[index].isOpen && listeners[index].port == key.localPort
+            && listeners[index].families.contains(family)
+        {
             guard let address = listeners[index].address else {
                 found = found ?? index
                 continue
@@ -67,15 +71,19 @@ extension Stack {
 
     /// RFC 6528 §3: a clock of 4 µs, and a keyed function of the four-tuple.
     func initialSequence(_ key: FlowKey) -> SequenceNumber {
+        initialSequence(key, at: context.now)
+    }
+
+    func initialSequence(_ key: FlowKey, at now: Instant) -> SequenceNumber {
         if let fixed = configuration.fixedInitialSequence { return fixed }
-        let clock = UInt32(truncatingIfNeeded: context.now.nanoseconds / 4_000)
+        let clock = UInt32(truncatingIfNeeded: now.nanoseconds / 4_000)
         return SequenceNumber(clock &+ UInt32(truncatingIfNeeded: key.digest(secret, salt: 1)))
     }
 
     /// Where a connection's timestamp clock starts (RFC 7323 §7.1).
     func timestampOffset(_ key: FlowKey) -> UInt32 { UInt32(truncatingIfNeeded: key.digest(secret, salt: 2)) }
 
-    /// The window a SYN-ACK advertises.
+    /// The window a SYN-ACK advertises where its listener has no other.
     var synWindow: Int { min(65535, context.parameters.receiveBuffer) }
 
     /// A segment for a small entry.
@@ -98,7 +106,8 @@ extension Stack {
         let offset = header.sequence.distance(from: next)
         let length =
             payload.byteCount &+ (header.flags.contains(.syn) ? 1 : 0) &+ (header.flags.contains(.fin) ? 1 : 0)
-        let isAcceptable = offset < synWindow && offset &+ max(length, 1) > 0
+        let window = listeners[Int(tables.entries[slot].listener)].synWindow
+        let isAcceptable = offset < window && offset &+ max(length, 1) > 0
         if header.flags.contains(.rst) {
             // RFC 5961 §3.2; the listener goes on as if nothing had been (RFC 9293 MUST-11).
             if offset == 0 {
@@ -150,7 +159,8 @@ extension Stack {
         let key = tables.entries[slot].key
         let info = tables.entries[slot].info
         var connection = makeConnection(
-            key, state: .synReceived, initial: tables.entries[slot].send, listeners[listener].options)
+            key, state: .synReceived, initial: tables.entries[slot].send, listeners[listener].options,
+            windowScale: listeners[listener].windowScale)
         let size = tables.entries[slot].segmentSize
         connection.agree(
             maximumSegmentSize: size == 0 ? nil : size, windowScale: info.contains(.scales) ? info.scale : nil,
@@ -159,7 +169,7 @@ extension Stack {
         // The entry's timer says when its only SYN-ACK left.
         let elapsed = info.retries == 0 ? synAckAge(slot) : nil
         connection.resumePassive(
-            peerInitial: tables.entries[slot].receive, advertised: synWindow,
+            peerInitial: tables.entries[slot].receive, advertised: listeners[listener].synWindow,
             synAckSentAt: elapsed.map { context.now.advanced(byNanoseconds: -$0) }, context)
         guard let new = insertRecord(key, connection) else { throw .noMemory }
         flowTable.replace(.entry(slot), with: .connection(new), hash: hash)
@@ -180,7 +190,8 @@ extension Stack {
         let sent = due &- context.parameters.initialRTO
         let now = context.now.nanoseconds & (1 &<< 49 &- 1)
         let age = now &- (sent & (1 &<< 49 &- 1))
-        return max(1, age < 0 ? age &+ 1 &<< 49 : age)
+        // The timer's tick is rounded up: an answer within a tick seems to come before what it answers.
+        return max(1, age < -(1 &<< 48) ? age &+ 1 &<< 49 : age)
     }
 
     /// Takes an entry out of everything but the flow table, where something else has taken its place.

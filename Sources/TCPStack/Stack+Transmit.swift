@@ -10,23 +10,31 @@ extension Stack {
     /// nothing to send now. Call it when the link has room only: what it returns counts as sent.
     public mutating func transmit(into buffer: inout MutableRawSpan, at now: Instant) -> TransmittedPacket? {
         var fragments = unsafe PayloadFragments()
-        return unsafe transmit(into: &buffer, &fragments, gathers: false, at: now)
+        return unsafe transmit(into: &buffer, &fragments, gathers: false, largestPacket: 65_535, at: now)
     }
 
     /// The same for a link that gathers: a large payload stays in the send queue, and `payload` says where. Then only the
     /// packet's first `headerLength` octets are in `buffer`. Needs `checksumOffload`; without it everything is copied.
     ///
     /// The fragments are good until the stack is called again.
+    ///
+    /// - Parameter largestPacket: octets of the largest super-segment the link takes, headers included. An IPv4 packet of
+    ///   more than 65,535 has a total length of zero, as Linux has it since 6.3: its length is what the link says. IPv6
+    ///   stays below. At most `PayloadFragments.largestPacket`.
     @unsafe
     public mutating func transmit(
-        headersInto buffer: inout MutableRawSpan, payload: inout PayloadFragments, at now: Instant
+        headersInto buffer: inout MutableRawSpan, payload: inout PayloadFragments, largestPacket: Int = 65_535,
+        at now: Instant
     ) -> TransmittedPacket? {
-        unsafe transmit(into: &buffer, &payload, gathers: configuration.checksumOffload, at: now)
+        let gathers = configuration.checksumOffload
+        return unsafe transmit(
+            into: &buffer, &payload, gathers: gathers, largestPacket: gathers ? largestPacket : 65_535, at: now)
     }
 
     @unsafe
     private mutating func transmit(
-        into buffer: inout MutableRawSpan, _ fragments: inout PayloadFragments, gathers: Bool, at now: Instant
+        into buffer: inout MutableRawSpan, _ fragments: inout PayloadFragments, gathers: Bool, largestPacket: Int,
+        at now: Instant
     ) -> TransmittedPacket? {
         context.now = max(context.now, now)
         unsafe fragments.removeAll()
@@ -39,8 +47,9 @@ extension Stack {
         while let slot = popTransmit() {
             let key = tables.connections[slot].key
             let isIPv4 = addresses[Int(key.local)].prefix.address.isIPv4
-            let room = min(buffer.byteCount, isIPv4 ? 65535 : 65575) &- (isIPv4 ? 40 : 60)
-            let limit = configuration.superSegments ? room : 0
+            let largest = unsafe min(largestPacket, PayloadFragments.largestPacket)
+            let room = gathers && isIPv4 && largest > 65535 ? largest : min(buffer.byteCount, isIPv4 ? 65535 : 65575)
+            let limit = configuration.superSegments ? room &- (isIPv4 ? 40 : 60) : 0
             guard let segment = tables.connections[slot].connection.compose(superSegment: limit, &context) else {
                 settle(slot, isBlocked: true)
                 continue
@@ -149,17 +158,20 @@ extension Stack {
     private func synAck(_ slot: UInt32) -> TCPHeader {
         let key = tables.entries[slot].key
         let info = tables.entries[slot].info
+        let listener = Int(tables.entries[slot].listener)
         var options = TCPOptions()
         options.maximumSegmentSize = UInt16(
-            clamping: linkSegmentSize(isIPv4: addresses[Int(key.local)].prefix.address.isIPv4))
+            clamping: announcedSegmentSize(
+                listeners[listener].options, isIPv4: addresses[Int(key.local)].prefix.address.isIPv4))
         options.sackPermitted = info.contains(.sack)
         if info.contains(.timestamps) {
             options.timestamps = TCPTimestamps(value: timestamp(key), echo: tables.entries[slot].timestamp)
         }
-        if info.contains(.scales) { options.windowScale = context.parameters.windowScale }
+        if info.contains(.scales) { options.windowScale = listeners[listener].windowScale }
         return TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort, sequence: tables.entries[slot].send,
-            acknowledgment: tables.entries[slot].receive + 1, flags: [.syn, .ack], window: UInt16(synWindow),
+            acknowledgment: tables.entries[slot].receive + 1, flags: [.syn, .ack],
+            window: UInt16(listeners[listener].synWindow),
             options: options)
     }
 
@@ -171,12 +183,14 @@ extension Stack {
         if info.contains(.timestamps) {
             options.timestamps = TCPTimestamps(value: timestamp(key), echo: tables.entries[slot].timestamp)
         }
-        let scale = info.contains(.scales) ? Int(context.parameters.windowScale) : 0
+        let listener = Int(tables.entries[slot].listener)
+        let scale = !isTimeWait && info.contains(.scales) ? Int(listeners[listener].windowScale) : 0
+        let window = isTimeWait ? synWindow : listeners[listener].synWindow
         return TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort,
             sequence: isTimeWait ? tables.entries[slot].send : tables.entries[slot].send + 1,
             acknowledgment: isTimeWait ? tables.entries[slot].receive : tables.entries[slot].receive + 1, flags: .ack,
-            window: UInt16(synWindow &>> (isTimeWait ? 0 : scale)), options: options)
+            window: UInt16(window &>> scale), options: options)
     }
 
     private func timestamp(_ key: FlowKey) -> UInt32 {

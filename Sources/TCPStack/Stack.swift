@@ -178,7 +178,9 @@ extension Configuration {
         if !windowScaling { result.receiveBuffer = min(result.receiveBuffer, 65535) }
         result.timestamps = timestamps
         result.selectiveAcknowledgment = selectiveAcknowledgment
-        result.windowScale = Parameters.windowScale(for: result.receiveBuffer)
+        result.windowScale = min(windowScale ?? Parameters.windowScale(for: result.receiveBuffer), 14)
+        result.quickAcknowledgments = UInt8(clamping: quickAcknowledgments)
+        result.initialSegments = min(max(initialSegments ?? 0, 0), 100)
         return result
     }
 }

@@ -42,6 +42,11 @@ struct TimingWheel: ~Copyable {
         current &+ Int64(Int32(bitPattern: node.tick &- UInt32(truncatingIfNeeded: current)))
     }
 
+    /// When the timer of `node` is due; `nil` while it is off.
+    func due(_ node: TimerNode) -> Instant? {
+        node.isOn ? Instant(nanoseconds: tick(of: node) &<< TimingWheel.tickShift) : nil
+    }
+
     /// Sets the timer of `id`; one that runs later than `instant` is set earlier, one that is earlier stays (and its owner
     /// sets it anew when it fires): most deadlines only ever move away.
     mutating func schedule(_ id: FlowID, at instant: Instant, _ tables: inout Tables) {

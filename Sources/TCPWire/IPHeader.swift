@@ -163,12 +163,13 @@ public struct IPHeader: Sendable {
     }
 
     /// Writes the header for `payloadLength` octets of transport at the start of `packet`, and says how long it is:
-    /// 20 or 40 octets. IPv4 packets are atomic: DF is set and the identification is zero (RFC 6864 §4.1).
+    /// 20 or 40 octets. IPv4 packets are atomic: DF is set and the identification is zero (RFC 6864 §4.1). A length that
+    /// its field cannot hold is written as zero: such a packet only crosses a link that knows its length.
     @discardableResult
     public func write(to packet: inout MutableRawSpan, payloadLength: Int) -> Int {
         if source.isIPv4 {
             packet.put16(0x4500 | UInt16(trafficClass), at: 0)
-            packet.put16(UInt16(truncatingIfNeeded: 20 + payloadLength), at: 2)
+            packet.put16(UInt16(exactly: 20 + payloadLength) ?? 0, at: 2)
             packet.put32(0x0000_4000, at: 4)
             packet.put16(UInt16(hopLimit) &<< 8 | UInt16(protocolNumber), at: 8)
             packet.put16(0, at: 10)
@@ -180,7 +181,7 @@ public struct IPHeader: Sendable {
             return 20
         }
         packet.put32(0x6000_0000 | UInt32(trafficClass) &<< 20, at: 0)
-        packet.put16(UInt16(truncatingIfNeeded: payloadLength), at: 4)
+        packet.put16(UInt16(exactly: payloadLength) ?? 0, at: 4)
         packet.put16(UInt16(protocolNumber) &<< 8 | UInt16(hopLimit), at: 6)
         packet.put64(source.high, at: 8)
         packet.put64(source.low, at: 16)

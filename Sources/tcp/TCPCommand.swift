@@ -11,7 +11,9 @@ struct TCPCommand: ParsableCommand {
             explained. It needs no rights and touches no network.
             """,
         version: "0.1.0",
-        subcommands: [DemoCommand.self, SimulateCommand.self, Serve.self, Connect.self])
+        subcommands: [
+            DemoCommand.self, SimulateCommand.self, ScriptCommand.self, ExploreCommand.self, Serve.self, Connect.self,
+        ])
 
     /// Runs the command. A mistake is one sentence on standard error: exit code 64 for usage, 1 for the rest.
     static func main() {

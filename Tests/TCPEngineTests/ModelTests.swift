@@ -180,7 +180,8 @@ struct RTTTests {
         #expect(rtt.timeout(parameters) == 1_000_000_000)
     }
 
-    @Test("The first sample R makes SRTT R, RTTVAR R/2 and the RTO 3R; later ones weigh an eighth and a quarter")
+    @Test(
+        "The first sample R makes SRTT R, RTTVAR R/2 and the RTO 3R; later ones weigh an eighth and a quarter [6298-1]")
     func samples() {
         var rtt = RTTEstimator()
         let parameters = parameters(minimum: 0)
@@ -194,7 +195,7 @@ struct RTTTests {
         #expect(rtt.smoothed == 110_000_000)
     }
 
-    @Test("Many weighted samples of one round trip move the estimate about as far as one")
+    @Test("Many weighted samples of one round trip move the estimate about as far as one [7323-13]")
     func weights() {
         var one = RTTEstimator()
         var many = RTTEstimator()

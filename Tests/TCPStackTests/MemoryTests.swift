@@ -239,7 +239,7 @@ struct MemoryTests {
         #expect(crowd.stack.memory == empty)
     }
 
-    @Test("Half-open connections nobody completes are given up, and leave nothing", arguments: [false, true])
+    @Test("Half-open connections nobody completes are given up, and leave nothing [4987-1]", arguments: [false, true])
     func afterGivingUp(isIPv6: Bool) throws {
         var crowd = try Crowd(isIPv6: isIPv6, size: Self.many)
         let empty = crowd.stack.memory

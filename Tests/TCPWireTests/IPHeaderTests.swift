@@ -114,7 +114,7 @@ struct IPv4HeaderTests {
         }
     }
 
-    @Test("A header written is the header read, atomic by RFC 6864, with a right checksum")
+    @Test("A header written is the header read, atomic by RFC 6864, with a right checksum [6528-3, 6691-3]")
     func roundTrip() throws {
         var numbers = Numbers(seed: 12)
         for _ in 0..<trials / 20 {

@@ -25,7 +25,7 @@ struct AckCheckTests {
     }
 
     @Test(
-        "An ACK of what was never sent is answered by an ACK, and its data dropped [U-35, MAY-12, B-32]",
+        "An ACK of what was never sent is answered by an ACK, and its data dropped [U-35, MAY-12, B-32, 5961-3]",
         arguments: Family.allCases, State.synchronized)
     func ackOfUnsent(family: Family, state: State) {
         let peer = entered(family, state)
@@ -41,7 +41,7 @@ struct AckCheckTests {
     }
 
     @Test(
-        "An ACK down to SND.UNA-MAX.SND.WND is acceptable, one below is answered and dropped [MAY-12, B-32]",
+        "An ACK down to SND.UNA-MAX.SND.WND is acceptable, one below is answered and dropped [MAY-12, B-32, 5961-3]",
         arguments: Family.allCases)
     func oldAck(family: Family) {
         let peer = ScriptedPeer(family)

@@ -12,7 +12,7 @@ struct ResetTests {
         return peer
     }
 
-    @Test("A RST at RCV.NXT ends the connection [U-13, U-29]", arguments: Family.allCases, State.synchronized)
+    @Test("A RST at RCV.NXT ends the connection [U-13, U-29, 5961-1]", arguments: Family.allCases, State.synchronized)
     func exact(family: Family, state: State) {
         for role in Role.allCases {
             let peer = entered(family, state, role)
@@ -30,7 +30,8 @@ struct ResetTests {
     }
 
     @Test(
-        "A RST inside the window but not at RCV.NXT draws a challenge ACK [U-29, B-3]", arguments: Family.allCases,
+        "A RST inside the window but not at RCV.NXT draws a challenge ACK [U-29, B-3, 5961-1]",
+        arguments: Family.allCases,
         State.synchronized)
     func inWindow(family: Family, state: State) {
         let receiveNext = ScriptedPeer.receiveNext(in: state)
@@ -46,7 +47,7 @@ struct ResetTests {
         }
     }
 
-    @Test("A RST outside the window is dropped silently [U-29]", arguments: Family.allCases, State.synchronized)
+    @Test("A RST outside the window is dropped silently [U-29, 5961-1]", arguments: Family.allCases, State.synchronized)
     func outside(family: Family, state: State) {
         let peer = entered(family, state, .passive)
         let receiveNext = ScriptedPeer.receiveNext(in: state)
@@ -121,7 +122,7 @@ struct ResetTests {
     }
 
     @Test(
-        "Challenge ACKs are throttled, and one connection's budget says nothing of another's [B-4, RFC 5961 §7]",
+        "Challenge ACKs are throttled, and one connection's budget says nothing of another's [B-4, RFC 5961 §7, 5961-4]",
         arguments: Family.allCases)
     func throttle(family: Family) {
         let victim = entered(family, .established, .passive)

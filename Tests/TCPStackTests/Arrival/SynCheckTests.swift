@@ -9,7 +9,7 @@ struct SynCheckTests {
     static let states: [State] = [.established, .finWait1, .finWait2, .closeWait, .closing, .lastAck]
 
     @Test(
-        "A SYN gets a challenge ACK whatever its sequence number, and changes nothing [U-30, B-2]",
+        "A SYN gets a challenge ACK whatever its sequence number, and changes nothing [U-30, B-2, 5961-2]",
         arguments: Family.allCases, states)
     func challenge(family: Family, state: State) {
         let receiveNext = ScriptedPeer.receiveNext(in: state)

@@ -28,7 +28,9 @@ struct TextTests {
         peer.expectRead(300)
     }
 
-    @Test("A segment that fills part of a gap is acknowledged at once [RFC 5681 §4.2]", arguments: Family.allCases)
+    @Test(
+        "A segment that fills part of a gap is acknowledged at once [RFC 5681 §4.2, 5681-8]", arguments: Family.allCases
+    )
     func fillsPart(family: Family) {
         let peer = established(family)
         peer.send(seq: 201, length: 100)
@@ -60,7 +62,7 @@ struct TextTests {
         peer.expectRead(.wouldBlock)
     }
 
-    @Test("All orders of four segments are read in order [SHLD-31, B-27]", arguments: Family.allCases)
+    @Test("All orders of four segments are read in order [SHLD-31, B-27, 2525-5]", arguments: Family.allCases)
     func permutations(family: Family) {
         let host = VirtualHost(families: [family])
         let opener = ScriptedPeer(family, host: host)

@@ -21,7 +21,7 @@ struct UrgentTests {
     }
 
     @Test(
-        "How much urgent data is left shrinks with reading, and ends at the mark [MUST-33, MUST-62]",
+        "How much urgent data is left shrinks with reading, and ends at the mark [MUST-33, MUST-62, 5482-6]",
         arguments: Family.allCases)
     func howMuch(family: Family) {
         let peer = established(family)
@@ -79,7 +79,7 @@ struct UrgentTests {
     }
 
     @Test(
-        "A pointer of 0, of 1, at the end and far beyond are all harmless [B-36]", arguments: Family.allCases,
+        "A pointer of 0, of 1, at the end and far beyond are all harmless [B-36, 5482-6]", arguments: Family.allCases,
         [UInt16(0), 1, 10, 11, 65535])
     func pointers(family: Family, pointer: UInt16) {
         for isn in [UInt32(0x2000_0000), 0xFFFF_FFF8, 0x7FFF_FFF8] {

@@ -203,7 +203,7 @@ struct CloseCallTests {
         #expect(peer.host.stack.memory.buffers == 0)
     }
 
-    @Test("release with unread octets sends RST instead of FIN [SHLD-3, B-35]", arguments: Family.allCases)
+    @Test("release with unread octets sends RST instead of FIN [SHLD-3, B-35, 2525-17]", arguments: Family.allCases)
     func releaseUnread(family: Family) {
         let peer = entered(family, .established)
         peer.send(length: 100)
@@ -218,7 +218,7 @@ struct CloseCallTests {
         peer.expectNothing(for: .seconds(200))
     }
 
-    @Test("Data that arrives after release draws RST [SHLD-3]", arguments: Family.allCases)
+    @Test("Data that arrives after release draws RST [SHLD-3, 2525-16]", arguments: Family.allCases)
     func dataAfterRelease(family: Family) {
         for acknowledged in [false, true] {
             let peer = entered(family, .established)

@@ -15,7 +15,7 @@ struct CongestionControlTests {
     }
 
     @Test(
-        "The initial window is ten segments, at most 14600 octets, at least two segments [RFC 6928 §2]",
+        "The initial window is ten segments, at most 14600 octets, at least two segments [RFC 6928 §2, 5681-1]",
         arguments: Family.allCases, [UInt16(500), 1220, 1440])
     func initialWindow(family: Family, mss: UInt16) {
         let peer = bulk(family, mss: mss)
@@ -36,7 +36,8 @@ struct CongestionControlTests {
     }
 
     @Test(
-        "Slow start doubles the window each round trip [MUST-19, RFC 5681 §3.1, RFC 2525]", arguments: Family.allCases)
+        "Slow start doubles the window each round trip [MUST-19, RFC 5681 §3.1, RFC 2525, 5681-2, 2525-1, 2525-3]",
+        arguments: Family.allCases)
     func slowStart(family: Family) {
         let peer = bulk(family)
         var flights: [Int] = []
@@ -51,7 +52,7 @@ struct CongestionControlTests {
     }
 
     @Test(
-        "An ACK of many segments opens the window by two at most [RFC 3465 §2.2, RFC 5681 §3.1]",
+        "An ACK of many segments opens the window by two at most [RFC 3465 §2.2, RFC 5681 §3.1, 5681-2]",
         arguments: Family.allCases)
     func stretch(family: Family) {
         let peer = bulk(family)
@@ -97,7 +98,7 @@ struct CongestionControlTests {
     }
 
     @Test(
-        "In congestion avoidance the window grows by about a segment each round trip [MUST-19, RFC 5681 §3.1]",
+        "In congestion avoidance the window grows by about a segment each round trip [MUST-19, RFC 5681 §3.1, 5681-2, 2525-6]",
         arguments: Family.allCases)
     func avoidance(family: Family) {
         let peer = bulk(family)
@@ -124,7 +125,7 @@ struct CongestionControlTests {
     }
 
     @Test(
-        "On the third duplicate ssthresh is half the flight, at least two segments, cwnd not the base [RFC 5681 §3.2]",
+        "On the third duplicate ssthresh is half the flight, at least two segments, cwnd not the base [RFC 5681 §3.2, 5681-3]",
         arguments: Family.allCases)
     func floor(family: Family) {
         let peer = ScriptedPeer(family, offer: ScriptedPeer.Offer(mss: 1400))
@@ -135,7 +136,8 @@ struct CongestionControlTests {
         #expect(peer.status?.slowStartThreshold == 2 * 1400)
     }
 
-    @Test("A window update is no duplicate ACK, nor is one with data [RFC 5681 §2]", arguments: Family.allCases)
+    @Test(
+        "A window update is no duplicate ACK, nor is one with data [RFC 5681 §2, 5681-10]", arguments: Family.allCases)
     func noDuplicates(family: Family) {
         let peer = bulk(family)
         peer.discard()
@@ -145,7 +147,7 @@ struct CongestionControlTests {
         #expect(peer.status?.retransmittedSegments == 0)
     }
 
-    @Test("With nothing outstanding equal ACKs mean nothing [RFC 5681 §2]", arguments: Family.allCases)
+    @Test("With nothing outstanding equal ACKs mean nothing [RFC 5681 §2, 5681-10]", arguments: Family.allCases)
     func nothingOutstanding(family: Family) {
         let peer = ScriptedPeer(family)
         peer.establish()
@@ -156,7 +158,7 @@ struct CongestionControlTests {
     }
 
     @Test(
-        "After an idle time longer than the RTO the window is the initial one again [RFC 5681 §4.1, B-10]",
+        "After an idle time longer than the RTO the window is the initial one again [RFC 5681 §4.1, B-10, 5681-7]",
         arguments: Family.allCases, [10, 3600, 50 * 86_400])
     func restart(family: Family, seconds: Int) {
         let peer = bulk(family, count: 200_000)
@@ -175,7 +177,7 @@ struct CongestionControlTests {
         #expect(burst <= 14_000 && burst > 12_600)
     }
 
-    @Test("A window the program does not use does not grow [RFC 7661, B-10]", arguments: Family.allCases)
+    @Test("A window the program does not use does not grow [RFC 7661, B-10, 5482-5]", arguments: Family.allCases)
     func applicationLimited(family: Family) {
         let peer = ScriptedPeer(family)
         peer.establish()

@@ -155,12 +155,13 @@ struct GoldenRecoveryTests {
     }
 
     @Test(
-        "With SACK every segment is the one RFC 6675 names [RFC 6675 §5, RFC 2018 §5]", arguments: Family.allCases,
+        "With SACK every segment is the one RFC 6675 names [RFC 6675 §5, RFC 2018 §5, 6675-1, 6675-2, 6675-3, 6675-4]",
+        arguments: Family.allCases,
         selectiveRows)
     func selective(family: Family, golden: Golden) { replay(golden, family, sack: true) }
 
     @Test(
-        "Without SACK every segment is the one NewReno names [RFC 5681 §3.2, RFC 6582, RFC 3042]",
+        "Without SACK every segment is the one NewReno names [RFC 5681 §3.2, RFC 6582, RFC 3042, 5681-5, 5681-6, 5681-9, 2525-8]",
         arguments: Family.allCases, newRenoRows)
     func newReno(family: Family, golden: Golden) { replay(golden, family, sack: false) }
 
@@ -207,7 +208,7 @@ struct GoldenRecoveryTests {
     }
 
     @Test(
-        "After a timeout SACK information is not trusted: a reneging receiver gets everything [RFC 2018 §8, RFC 6675 §5.1]",
+        "After a timeout SACK information is not trusted: a reneging receiver gets everything [RFC 2018 §8, RFC 6675 §5.1, 2018-5, 6675-5]",
         arguments: Family.allCases)
     func reneging(family: Family) {
         let peer = ScriptedPeer(family, offer: ScriptedPeer.Offer(mss: 1400, sack: true))
@@ -235,7 +236,24 @@ struct GoldenRecoveryTests {
         #expect(next == 10, "\(peer.host.recentTrace())")
     }
 
-    @Test("SACKed data is kept until it is acknowledged cumulatively [RFC 2018 §5]", arguments: Family.allCases)
+    @Test(
+        "An ACK that stops short of what was SACKed says that the receiver dropped it: it goes again, at once [2018-5]",
+        arguments: Family.allCases)
+    func takenBack(family: Family) {
+        let peer = ScriptedPeer(family, offer: ScriptedPeer.Offer(mss: 1400, sack: true))
+        peer.establish()
+        peer.write(4 * 1400)
+        peer.discard()
+        peer.sendSACK(ack: 1, [1401..<4201])
+        peer.host.advance(to: peer.host.now + .seconds(1)) { !peer.pending.isEmpty }
+        #expect(peer.pending.map(peer.relative) == [1])
+        peer.discard()
+        // The first arrived, and was not followed by the second and third, which had been reported.
+        peer.send(.ack, ack: 1401)
+        #expect(peer.pending.map(peer.relative) == [1401, 2801])
+    }
+
+    @Test("SACKed data is kept until it is acknowledged cumulatively [RFC 2018 §5, 2018-4]", arguments: Family.allCases)
     func kept(family: Family) {
         let peer = ScriptedPeer(family, offer: ScriptedPeer.Offer(mss: 1400, sack: true))
         peer.establish()
@@ -246,7 +264,8 @@ struct GoldenRecoveryTests {
     }
 
     @Test(
-        "A timeout in recovery halves nothing a second time [RFC 6675 §5.1, RFC 5681 §3.1]", arguments: Family.allCases)
+        "A timeout in recovery halves nothing a second time [RFC 6675 §5.1, RFC 5681 §3.1, 6675-5]",
+        arguments: Family.allCases)
     func timeoutInRecovery(family: Family) {
         let peer = ScriptedPeer(family, offer: ScriptedPeer.Offer(mss: 1400, sack: true))
         peer.establish()

@@ -36,7 +36,9 @@ struct DelayedAckTests {
         #expect((ack?.time ?? .distantFuture) - start < .milliseconds(500))
     }
 
-    @Test("Every second full-sized segment is acknowledged at once [SHLD-19, RFC 2525]", arguments: Family.allCases)
+    @Test(
+        "Every second full-sized segment is acknowledged at once [SHLD-19, RFC 2525, 2525-13]",
+        arguments: Family.allCases)
     func everySecond(family: Family) {
         let peer = opened(family)
         var acks: [Int] = []
@@ -48,7 +50,7 @@ struct DelayedAckTests {
         #expect(acks == [2921, 5841, 8761, 11_681, 14_601])
     }
 
-    @Test("No more than one acknowledgment for each segment [RFC 5681 §4.2]", arguments: Family.allCases)
+    @Test("No more than one acknowledgment for each segment [RFC 5681 §4.2, 5681-8]", arguments: Family.allCases)
     func atMostOne(family: Family) {
         let peer = opened(family)
         for index in 0..<50 {

@@ -77,7 +77,7 @@ struct ICMPTests {
     }
 
     @Test(
-        "A hard error is soft to a connection that is open [SHLD-26, RFC 5927 §6]", arguments: Family.allCases,
+        "A hard error is soft to a connection that is open [SHLD-26, RFC 5927 §6, 5482-3]", arguments: Family.allCases,
         [State.established, .finWait1, .closeWait])
     func hardInEstablished(family: Family, state: State) {
         for (type, code) in hard(family) {
@@ -94,7 +94,7 @@ struct ICMPTests {
     }
 
     @Test(
-        "An error about a sequence number that is not in flight is ignored [MUST-54, RFC 5927 §4]",
+        "An error about a sequence number that is not in flight is ignored [MUST-54, RFC 5927 §4, 5482-3]",
         arguments: Family.allCases)
     func sequenceCheck(family: Family) {
         let peer = ScriptedPeer(family)

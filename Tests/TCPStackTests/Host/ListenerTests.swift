@@ -26,7 +26,7 @@ struct ListenerTests {
     }
 
     @Test(
-        "A full accept queue takes no SYN; when there is room again the SYN sent anew gets through [RFC 4987]",
+        "A full accept queue takes no SYN; when there is room again the SYN sent anew gets through [RFC 4987, 4987-3]",
         arguments: Family.allCases)
     func backlog(family: Family) throws {
         let first = ScriptedPeer(family)
@@ -68,7 +68,7 @@ struct ListenerTests {
     }
 
     @Test(
-        "A flood of SYNs holds a bounded amount and leaves by itself; established connections go on [RFC 4987]",
+        "A flood of SYNs holds a bounded amount and leaves by itself; established connections go on [RFC 4987, 4987-1]",
         arguments: Family.allCases)
     func flood(family: Family) throws {
         #if DEBUG
@@ -103,7 +103,7 @@ struct ListenerTests {
         late.establish()
     }
 
-    @Test("A forged third segment makes nothing [RFC 4987, U-10]", arguments: Family.allCases)
+    @Test("A forged third segment makes nothing [RFC 4987, U-10, 4987-2]", arguments: Family.allCases)
     func forged(family: Family) throws {
         let first = ScriptedPeer(family)
         first.listen()

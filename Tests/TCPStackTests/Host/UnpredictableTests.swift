@@ -23,7 +23,7 @@ struct UnpredictableTests {
         return host
     }
 
-    @Test("One four-tuple's ISN advances by 250 each millisecond [MUST-8, SHLD-1]", arguments: Family.allCases)
+    @Test("One four-tuple's ISN advances by 250 each millisecond [MUST-8, SHLD-1, 6528-1]", arguments: Family.allCases)
     func clock(family: Family) {
         let host = listening(family)
         var last = isn(host, family)
@@ -57,7 +57,9 @@ struct UnpredictableTests {
         #expect(second &- first == 1000)
     }
 
-    @Test("Other secrets and other four-tuples give unrelated numbers [MUST-9, SHLD-1]", arguments: Family.allCases)
+    @Test(
+        "Other secrets and other four-tuples give unrelated numbers [MUST-9, SHLD-1, 6528-1]",
+        arguments: Family.allCases)
     func unrelated(family: Family) {
         #if DEBUG
             let count = 300

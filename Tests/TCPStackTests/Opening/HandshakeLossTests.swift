@@ -55,7 +55,7 @@ struct HandshakeLossTests {
         peer.expectNothing(for: .seconds(60))
     }
 
-    @Test("After a SYN timed out the RTO for data is 3 s, not 1 s [RFC 6298 §5.7]", arguments: Family.allCases)
+    @Test("After a SYN timed out the RTO for data is 3 s, not 1 s [RFC 6298 §5.7, 6298-3]", arguments: Family.allCases)
     func threeSeconds(family: Family) {
         let peer = ScriptedPeer(family)
         peer.connect()
@@ -68,7 +68,9 @@ struct HandshakeLossTests {
         peer.expect([.psh, .ack], seq: 1, length: 100, after: .seconds(3))
     }
 
-    @Test("After a lost SYN the congestion window starts at one segment [RFC 5681 §3.1]", arguments: Family.allCases)
+    @Test(
+        "After a lost SYN the congestion window starts at one segment [RFC 5681 §3.1, 5681-1]",
+        arguments: Family.allCases)
     func initialWindowAfterLoss(family: Family) {
         let peer = ScriptedPeer(family)
         peer.connect()

@@ -56,7 +56,7 @@ struct ListenTests {
         second.establish()
     }
 
-    @Test("A SYN with any of the reserved and ECN bits is a SYN [B-21]", arguments: Family.allCases)
+    @Test("A SYN with any of the reserved and ECN bits is a SYN [B-21, 3168-5]", arguments: Family.allCases)
     func reservedBits(family: Family) {
         let host = VirtualHost(families: [family])
         let opener = ScriptedPeer(family, host: host)

@@ -157,7 +157,7 @@ struct OpenCallTests {
     }
 
     @Test(
-        "Ephemeral ports come from 49152 to 65535, differ for each connection and are not in order [RFC 6056]",
+        "Ephemeral ports come from 49152 to 65535, differ for each connection and are not in order [RFC 6056, 6528-2]",
         arguments: Family.allCases)
     func ephemeralPorts(family: Family) throws {
         let host = VirtualHost(families: [family])
@@ -184,7 +184,7 @@ struct OpenCallTests {
     }
 
     @Test(
-        "When all ephemeral ports towards an endpoint are taken, connect says so; another endpoint still goes [RFC 6056]"
+        "When all ephemeral ports towards an endpoint are taken, connect says so; another endpoint still goes [RFC 6056, 6528-2]"
     )
     func portsExhausted() throws {
         let host = VirtualHost(families: [.ipv4])

@@ -53,7 +53,7 @@ struct SynReceivedTests {
     }
 
     @Test(
-        "A RST inside the window but not at RCV.NXT draws a challenge ACK, one outside nothing [U-29, MAY-12]",
+        "A RST inside the window but not at RCV.NXT draws a challenge ACK, one outside nothing [U-29, MAY-12, 5961-1]",
         arguments: Family.allCases, Role.allCases)
     func otherResets(family: Family, role: Role) {
         let peer = received(family, role)

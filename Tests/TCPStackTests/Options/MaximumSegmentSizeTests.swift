@@ -25,7 +25,7 @@ struct MaximumSegmentSizeTests {
     }
 
     @Test(
-        "Without an MSS option segments hold 536 octets over IPv4, 1220 over IPv6 [MUST-15, B-19]",
+        "Without an MSS option segments hold 536 octets over IPv4, 1220 over IPv6 [MUST-15, B-19, 6691-2]",
         arguments: Family.allCases, Role.allCases)
     func defaults(family: Family, role: Role) {
         let peer = opened(family, .none, role: role)
@@ -50,7 +50,7 @@ struct MaximumSegmentSizeTests {
     }
 
     @Test(
-        "The announced MSS is the MTU less the fixed headers, options not subtracted [MUST-67, SHLD-5, RFC 6691]",
+        "The announced MSS is the MTU less the fixed headers, options not subtracted [MUST-67, SHLD-5, RFC 6691, 6691-1]",
         arguments: Family.allCases, [1280, 1500, 9000, 65535])
     func announced(family: Family, mtu: Int) {
         for role in Role.allCases {
@@ -81,7 +81,7 @@ struct MaximumSegmentSizeTests {
     }
 
     @Test(
-        "Options are taken from the payload: 1448 with timestamps, less with SACK blocks [MUST-16, B-19]",
+        "Options are taken from the payload: 1448 with timestamps, less with SACK blocks [MUST-16, B-19, 6691-1, 2525-18]",
         arguments: Family.allCases)
     func optionsSubtracted(family: Family) {
         let peer = opened(family, .full)
@@ -100,7 +100,7 @@ struct MaximumSegmentSizeTests {
     }
 
     @Test(
-        "An MSS of 0, 1, 12 or 13 stalls nothing and sends no segment without an octet [B-19, B-16]",
+        "An MSS of 0, 1, 12 or 13 stalls nothing and sends no segment without an octet [B-19, B-16, 6691-2]",
         arguments: Family.allCases, [UInt16(0), 1, 12, 13, 48])
     func tiny(family: Family, mss: UInt16) {
         let peer = opened(family, ScriptedPeer.Offer(mss: mss, sack: true, timestamps: true))

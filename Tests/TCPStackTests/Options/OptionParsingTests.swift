@@ -177,7 +177,8 @@ struct OptionParsingTests {
     }
 
     @Test(
-        "A SYN,ACK offers only what the SYN offered [RFC 7323 §2.2, §3.2, RFC 2018 §2]", arguments: Family.allCases,
+        "A SYN,ACK offers only what the SYN offered [RFC 7323 §2.2, §3.2, RFC 2018 §2, 7323-2, 2018-1]",
+        arguments: Family.allCases,
         0..<8)
     func answersOffer(family: Family, bits: Int) {
         let offer = ScriptedPeer.Offer(

@@ -26,7 +26,7 @@ struct SelectiveAcknowledgmentTests {
         }
     }
 
-    @Test("No SACK unless the peer permitted it [RFC 2018 §2]", arguments: Family.allCases)
+    @Test("No SACK unless the peer permitted it [RFC 2018 §2, 2018-1]", arguments: Family.allCases)
     func notPermitted(family: Family) {
         let peer = ScriptedPeer(family)
         peer.establish()
@@ -39,7 +39,7 @@ struct SelectiveAcknowledgmentTests {
     }
 
     @Test(
-        "The first block holds the segment that caused the ACK; others follow, the most recent first [RFC 2018 §4]",
+        "The first block holds the segment that caused the ACK; others follow, the most recent first [RFC 2018 §4, 2018-3]",
         arguments: Family.allCases)
     func blockOrder(family: Family) {
         let peer = established(family)
@@ -54,7 +54,7 @@ struct SelectiveAcknowledgmentTests {
         peer.expectRead(700)
     }
 
-    @Test("Four blocks fit without timestamps, three with them [RFC 2018 §3]", arguments: Family.allCases)
+    @Test("Four blocks fit without timestamps, three with them [RFC 2018 §3, 2018-3]", arguments: Family.allCases)
     func blockCount(family: Family) {
         for timestamps in [false, true] {
             let peer = established(family, timestamps: timestamps)
@@ -65,7 +65,7 @@ struct SelectiveAcknowledgmentTests {
     }
 
     @Test(
-        "Every ACK carries the blocks while there is a gap, on data segments too [RFC 2018 §4]",
+        "Every ACK carries the blocks while there is a gap, on data segments too [RFC 2018 §4, 2018-2]",
         arguments: Family.allCases)
     func everyAck(family: Family) {
         let peer = established(family)
@@ -80,7 +80,7 @@ struct SelectiveAcknowledgmentTests {
     }
 
     @Test(
-        "A duplicate below the cumulative ACK is reported once, in the first block [RFC 2883 §4.1.1]",
+        "A duplicate below the cumulative ACK is reported once, in the first block [RFC 2883 §4.1.1, 2018-6]",
         arguments: Family.allCases)
     func duplicateBelow(family: Family) {
         let peer = established(family)
@@ -90,7 +90,9 @@ struct SelectiveAcknowledgmentTests {
         #expect(send(peer, 3, ack: 401).isEmpty)
     }
 
-    @Test("A duplicate below the ACK comes before the ordinary blocks [RFC 2883 §4.1.1]", arguments: Family.allCases)
+    @Test(
+        "A duplicate below the ACK comes before the ordinary blocks [RFC 2883 §4.1.1, 2018-6]",
+        arguments: Family.allCases)
     func duplicateBelowWithGap(family: Family) {
         let peer = established(family)
         send(peer, 0, ack: 101)
@@ -100,7 +102,8 @@ struct SelectiveAcknowledgmentTests {
     }
 
     @Test(
-        "A duplicate inside a block is reported first, its block second [RFC 2883 §4.1.3]", arguments: Family.allCases)
+        "A duplicate inside a block is reported first, its block second [RFC 2883 §4.1.3, 2018-6]",
+        arguments: Family.allCases)
     func duplicateInside(family: Family) {
         let peer = established(family)
         send(peer, 2, count: 3, ack: 1)
@@ -108,7 +111,9 @@ struct SelectiveAcknowledgmentTests {
         #expect(send(peer, 3, ack: 1) == [301..<401, 201..<501, 701..<801])
     }
 
-    @Test("Of a segment that is old in part the old part is reported [RFC 2883 §4.2.1]", arguments: Family.allCases)
+    @Test(
+        "Of a segment that is old in part the old part is reported [RFC 2883 §4.2.1, 2018-6]",
+        arguments: Family.allCases)
     func partialBelow(family: Family) {
         let peer = established(family)
         send(peer, 0, count: 2, ack: 201)
@@ -118,7 +123,7 @@ struct SelectiveAcknowledgmentTests {
     }
 
     @Test(
-        "Of a segment that is held in part the held part is reported, its block second [RFC 2883 §4.2.2]",
+        "Of a segment that is held in part the held part is reported, its block second [RFC 2883 §4.2.2, 2018-6]",
         arguments: Family.allCases)
     func partialInside(family: Family) {
         let peer = established(family)
@@ -150,7 +155,7 @@ struct SelectiveAcknowledgmentTests {
     }
 
     @Test(
-        "D-SACK of the peer is no new data to the sender: nothing is counted twice [RFC 2883 §4, B-30]",
+        "D-SACK of the peer is no new data to the sender: nothing is counted twice [RFC 2883 §4, B-30, 2018-6]",
         arguments: Family.allCases)
     func receivesDuplicateReport(family: Family) {
         let peer = established(family)
@@ -166,7 +171,7 @@ struct SelectiveAcknowledgmentTests {
     }
 
     @Test(
-        "Malformed blocks are passed over: reversed, empty, beyond SND.NXT, far below SND.UNA [RFC 2018 §5, B-16]",
+        "Malformed blocks are passed over: reversed, empty, beyond SND.NXT, far below SND.UNA [RFC 2018 §5, B-16, 2018-7]",
         arguments: Family.allCases)
     func malformed(family: Family) {
         let peer = established(family)

@@ -17,7 +17,8 @@ struct TimestampTests {
     }
 
     @Test(
-        "TSecr is zero on a SYN and the echo of TSval on everything after [RFC 7323 §3.2]", arguments: Family.allCases)
+        "TSecr is zero on a SYN and the echo of TSval on everything after [RFC 7323 §3.2, 7323-8]",
+        arguments: Family.allCases)
     func echo(family: Family) {
         let active = ScriptedPeer(family, offer: .timestamps)
         active.connect()
@@ -29,7 +30,8 @@ struct TimestampTests {
     }
 
     @Test(
-        "Every segment carries timestamps once both SYNs did [RFC 7323 §3.2]", arguments: Family.allCases, Role.allCases
+        "Every segment carries timestamps once both SYNs did [RFC 7323 §3.2, 7323-6]", arguments: Family.allCases,
+        Role.allCases
     )
     func everySegment(family: Family, role: Role) {
         let peer = established(family, role: role)
@@ -44,7 +46,7 @@ struct TimestampTests {
         #expect(peer.history.allSatisfy { $0.tcp.options.timestamps != nil })
     }
 
-    @Test("A reset of ours carries timestamps too, as it should [RFC 7323 §3.2]", arguments: Family.allCases)
+    @Test("A reset of ours carries timestamps too, as it should [RFC 7323 §3.2, 7323-6]", arguments: Family.allCases)
     func reset(family: Family) {
         let peer = established(family)
         peer.abort()
@@ -53,7 +55,7 @@ struct TimestampTests {
     }
 
     @Test(
-        "Delayed acknowledgments echo the earliest segment not acknowledged yet [RFC 7323 §4.3 A]",
+        "Delayed acknowledgments echo the earliest segment not acknowledged yet [RFC 7323 §4.3 A, 7323-9]",
         arguments: Family.allCases)
     func delayed(family: Family) {
         let peer = established(family)
@@ -68,7 +70,7 @@ struct TimestampTests {
     }
 
     @Test(
-        "Past a gap the last segment in order is echoed; the one that fills it is echoed [RFC 7323 §4.3 B, C]",
+        "Past a gap the last segment in order is echoed; the one that fills it is echoed [RFC 7323 §4.3 B, C, 7323-9]",
         arguments: Family.allCases)
     func gap(family: Family) {
         let peer = established(family)
@@ -86,7 +88,7 @@ struct TimestampTests {
     }
 
     @Test(
-        "A segment whose TSval is older than TS.Recent is answered by an ACK and dropped: PAWS [RFC 7323 §5.3]",
+        "A segment whose TSval is older than TS.Recent is answered by an ACK and dropped: PAWS [RFC 7323 §5.3, 7323-10]",
         arguments: Family.allCases)
     func paws(family: Family) {
         let peer = established(family)
@@ -106,7 +108,7 @@ struct TimestampTests {
         peer.expectRead(10)
     }
 
-    @Test("PAWS compares modulo 2^32 [RFC 7323 §5.2]", arguments: Family.allCases)
+    @Test("PAWS compares modulo 2^32 [RFC 7323 §5.2, 7323-10]", arguments: Family.allCases)
     func pawsWraps(family: Family) {
         let peer = ScriptedPeer(family, offer: .timestamps)
         peer.timestampBase = 0xFFFF_FFF0 &- 1000
@@ -120,7 +122,7 @@ struct TimestampTests {
         peer.expectRead(.wouldBlock)
     }
 
-    @Test("PAWS does not apply to a RST [RFC 7323 §5.2]", arguments: Family.allCases)
+    @Test("PAWS does not apply to a RST [RFC 7323 §5.2, 7323-10]", arguments: Family.allCases)
     func pawsExemptsReset(family: Family) {
         let peer = established(family)
         peer.send(.rst, options: stamp(peer, 1))
@@ -135,7 +137,7 @@ struct TimestampTests {
         peer.expectState(.closed)
     }
 
-    @Test("A SYN with an old TSval gets its challenge ACK [RFC 7323 §5.3, U-30]", arguments: Family.allCases)
+    @Test("A SYN with an old TSval gets its challenge ACK [RFC 7323 §5.3, U-30, 7323-10]", arguments: Family.allCases)
     func synInEstablished(family: Family) {
         let peer = established(family)
         peer.send(.syn, seq: 5000, options: [.mss(1460), .nop, .nop, .timestamps(1, echo: 0)])
@@ -144,7 +146,7 @@ struct TimestampTests {
     }
 
     @Test(
-        "After more than 24 days of silence TS.Recent is not believed any more [RFC 7323 §5.5, B-23]",
+        "After more than 24 days of silence TS.Recent is not believed any more [RFC 7323 §5.5, B-23, 7323-11]",
         arguments: Family.allCases)
     func idle(family: Family) {
         let peer = established(family)
@@ -177,7 +179,7 @@ struct TimestampTests {
         peer.expectRead(10)
     }
 
-    @Test("A segment past a gap leaves TS.Recent alone [RFC 7323 §4.3]", arguments: Family.allCases)
+    @Test("A segment past a gap leaves TS.Recent alone [RFC 7323 §4.3, 7323-9]", arguments: Family.allCases)
     func futureNotTaken(family: Family) {
         let peer = established(family)
         let value = peer.timestamp
@@ -189,7 +191,7 @@ struct TimestampTests {
     }
 
     @Test(
-        "A segment without the timestamps that were agreed never ends the connection [RFC 7323 §3.2, B-22]",
+        "A segment without the timestamps that were agreed never ends the connection [RFC 7323 §3.2, B-22, 7323-7]",
         arguments: Family.allCases)
     func missing(family: Family) {
         let peer = established(family)
@@ -222,7 +224,7 @@ struct TimestampTests {
     }
 
     @Test(
-        "The clock ticks once a millisecond, never back, and wraps without harm [RFC 7323 §5.4]",
+        "The clock ticks once a millisecond, never back, and wraps without harm [RFC 7323 §5.4, 7323-12]",
         arguments: Family.allCases)
     func clock(family: Family) {
         let peer = established(family)
@@ -243,7 +245,7 @@ struct TimestampTests {
         #expect(peer.status?.unacknowledged == 0)
     }
 
-    @Test("The clocks of two connections are unrelated [RFC 7323 §7.1]", arguments: Family.allCases)
+    @Test("The clocks of two connections are unrelated [RFC 7323 §7.1, 7323-12]", arguments: Family.allCases)
     func offsets(family: Family) {
         let host = VirtualHost(families: [family])
         let values = (0..<8).map { index in
@@ -259,7 +261,7 @@ struct TimestampTests {
     }
 
     @Test(
-        "Round trips are measured with timestamps though the segment was sent twice [MUST-18, RFC 7323 §4.1]",
+        "Round trips are measured with timestamps though the segment was sent twice [MUST-18, RFC 7323 §4.1, 6298-4]",
         arguments: Family.allCases)
     func measuresRetransmitted(family: Family) {
         let peer = established(family)
@@ -276,7 +278,7 @@ struct TimestampTests {
     }
 
     @Test(
-        "A hundred samples in one round trip move the estimate about as one does [RFC 7323 §4.1, appendix G]",
+        "A hundred samples in one round trip move the estimate about as one does [RFC 7323 §4.1, appendix G, 7323-13]",
         arguments: Family.allCases)
     func manySamples(family: Family) {
         let peer = established(family)

@@ -7,7 +7,7 @@ import Testing
 @Suite("Window scale")
 struct WindowScaleTests {
     @Test(
-        "The window of a SYN or SYN,ACK is never scaled, every other one is [RFC 7323 §2.2, B-18]",
+        "The window of a SYN or SYN,ACK is never scaled, every other one is [RFC 7323 §2.2, B-18, 7323-1]",
         arguments: Family.allCases)
     func unscaledSyn(family: Family) {
         let active = ScriptedPeer(family, offer: .scaled)
@@ -30,7 +30,7 @@ struct WindowScaleTests {
     }
 
     @Test(
-        "Scaling is on only if both SYNs had the option [RFC 7323 §2.2, B-18]", arguments: Family.allCases,
+        "Scaling is on only if both SYNs had the option [RFC 7323 §2.2, B-18, 7323-2]", arguments: Family.allCases,
         Role.allCases)
     func both(family: Family, role: Role) {
         for (ours, theirs) in [(true, true), (true, false), (false, true), (false, false)] {
@@ -48,7 +48,7 @@ struct WindowScaleTests {
         }
     }
 
-    @Test("A shift above 14 counts as 14 [RFC 7323 §2.3, REC-1]", arguments: [UInt8(14), 15, 255])
+    @Test("A shift above 14 counts as 14 [RFC 7323 §2.3, REC-1, 7323-3]", arguments: [UInt8(14), 15, 255])
     func shift(shift: UInt8) {
         let peer = ScriptedPeer(.ipv4, offer: ScriptedPeer.Offer(windowScale: shift))
         peer.establish()
@@ -58,7 +58,7 @@ struct WindowScaleTests {
         peer.expectState(.established)
     }
 
-    @Test("The option outside a SYN is ignored [RFC 7323 §2.2]", arguments: Family.allCases)
+    @Test("The option outside a SYN is ignored [RFC 7323 §2.2, 7323-4]", arguments: Family.allCases)
     func outsideSyn(family: Family) {
         let peer = ScriptedPeer(family, offer: .scaled)
         peer.establish()
@@ -86,7 +86,7 @@ struct WindowScaleTests {
     }
 
     @Test(
-        "What was in an advertised window is taken, though rounding may have said less since [RFC 7323 §2.4]",
+        "What was in an advertised window is taken, though rounding may have said less since [RFC 7323 §2.4, 7323-5]",
         arguments: Family.allCases)
     func roundedEdge(family: Family) {
         // No multiple of the unit, so each odd segment leaves an edge between two units.

@@ -90,7 +90,9 @@ struct KeepAliveTests {
         peer.expectState(.established)
     }
 
-    @Test("After the last unanswered probe the connection ends as timed out [MUST-29]", arguments: Family.allCases)
+    @Test(
+        "After the last unanswered probe the connection ends as timed out [MUST-29, 2525-9, 2525-11]",
+        arguments: Family.allCases)
     func dead(family: Family) {
         let peer = alive(family)
         peer.expect(.ack, seq: 0, after: .seconds(10))

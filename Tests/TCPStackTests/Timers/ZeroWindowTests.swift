@@ -42,7 +42,7 @@ struct ZeroWindowTests {
     }
 
     @Test(
-        "A window that stays closed never ends the connection while probes are answered [MUST-37, RFC 2525]",
+        "A window that stays closed never ends the connection while probes are answered [MUST-37, RFC 2525, 5482-4, 2525-12]",
         arguments: Family.allCases)
     func forever(family: Family) {
         let peer = closed(family)

@@ -1,0 +1,34 @@
+import TCPStack
+
+extension KernelSettings {
+    /// Linux sends so many acknowledgments at once when it begins to, unless the program begins to answer.
+    static let quickAcknowledgments = 16
+
+    /// The same as the stack is told it.
+    var configuration: Configuration {
+        var result = Configuration()
+        result.mtu = mtu
+        // SO_SNDBUF may ask for more than the kernel's: the socket layer holds writes to what was chosen.
+        result.sendBuffer = max(sendBuffer, 64 << 20)
+        result.memoryBudget = 1 << 30
+        result.windowScale = windowScale
+        result.initialSegments = initialWindow
+        result.receiveBuffer = receiveBuffer
+        result.maximumSegmentLifetime = maximumSegmentLifetime
+        result.initialRTO = initialRTO
+        result.minimumRTO = minimumRTO
+        result.maximumRTO = maximumRTO
+        result.delayedAcknowledgment = delayedAcknowledgment
+        result.userTimeout = userTimeout
+        result.openTimeout = openTimeout
+        result.synAckRetries = synAckRetries
+        result.orphanTimeout = finWait2Timeout
+        result.windowScaling = windowScaling
+        result.timestamps = timestamps
+        result.selectiveAcknowledgment = selectiveAcknowledgment
+        result.hopLimit = hopLimit
+        if acknowledgmentPolicy == .linux { result.quickAcknowledgments = KernelSettings.quickAcknowledgments }
+        result.recordsStateChanges = true
+        return result
+    }
+}

@@ -1,0 +1,130 @@
+package import TCPEngine
+import TCPWire
+
+// The whole state of a stack as one hash: every field that what it does later can depend on. A test holds this file
+// against the stored fields, so that none is forgotten.
+//
+// Left out, because nothing the network or the program can see follows from them:
+// - `configuration` and `secret`: the same in all stacks that are compared.
+// - `flowTable`, `halfOpenCount`: they follow from the records and entries.
+// - `wheel` and the `timer` of a connection: a timer of the wheel may fire early, and its owner then sets it anew; what counts
+//   is the owner's deadline. An entry's timer is hashed, because it is the deadline.
+// - `counts`, `changes`, `changesHead`: what was counted or recorded.
+// - `nextGeneration` and generations: handles.
+// - `trimAt`, the pool and the budget: they decide nothing while there is room. `isMemoryAccounted` holds them to what is
+//   hashed.
+// - `waitingForMemory`: empty while there is room; its number is hashed all the same.
+extension Stack {
+    package func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        for address in addresses {
+            hash.add(address.prefix.address.high)
+            hash.add(address.prefix.address.low)
+            hash.add(address.isActive)
+        }
+        addListeners(&hash)
+        var slot = tables.connections.next(from: 0)
+        while let index = slot {
+            addRecord(index, &hash, origin)
+            slot = tables.connections.next(from: index &+ 1)
+        }
+        hash.add(tables.connections.count)
+        slot = tables.entries.next(from: 0)
+        while let index = slot {
+            addEntry(index, &hash, origin)
+            slot = tables.entries.next(from: index &+ 1)
+        }
+        hash.add(tables.entries.count)
+        addLists(&hash, origin)
+        for index in portCounters.indices { hash.add(UInt64(portCounters[index])) }
+    }
+
+    private func addListeners(_ hash: inout Fingerprint) {
+        for listener in listeners {
+            hash.add(
+                UInt64(listener.port) | UInt64(listener.isOpen ? 1 : 0) &<< 16
+                    | UInt64(listener.isReported ? 1 : 0) &<< 17)
+            if let address = listener.address {
+                hash.add(address.high)
+                hash.add(address.low)
+            }
+            hash.add(listener.backlog)
+            hash.add(listener.halfOpen)
+            hash.add(listener.waiting)
+            for index in listener.head..<listener.queue.count { hash.add(UInt64(listener.queue[index])) }
+            addOptions(listener.options, &hash)
+        }
+        hash.add(listeners.count)
+    }
+
+    private func addOptions(_ options: ConnectionOptions, _ hash: inout Fingerprint) {
+        hash.add(options.noDelay)
+        hash.add(Int(options.keepAliveIdle?.nanoseconds ?? -1))
+        hash.add(Int(options.keepAliveInterval.nanoseconds))
+        hash.add(options.keepAliveProbes)
+        hash.add(Int(options.userTimeout?.nanoseconds ?? -1))
+        hash.add(UInt64(options.differentiatedServices) | UInt64(options.hopLimit ?? 0) &<< 8)
+    }
+
+    private func addRecord(_ index: UInt32, _ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        addKey(tables.connections[index].key, &hash)
+        hash.add(UInt64(tables.connections[index].marks.rawValue))
+        tables.connections[index].connection.fingerprint(into: &hash, origin, context)
+    }
+
+    private func addEntry(_ index: UInt32, _ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        addKey(tables.entries[index].key, &hash)
+        let info = tables.entries[index].info
+        hash.add(UInt64(info.rawValue) | UInt64(tables.entries[index].segmentSize) &<< 16)
+        hash.add(
+            UInt64(tables.entries[index].send - origin.local)
+                | UInt64(tables.entries[index].receive - origin.remote) &<< 32)
+        let timestamp = info.contains(.timestamps) ? tables.entries[index].timestamp &- origin.clock : 0
+        hash.add(UInt64(timestamp) | UInt64(tables.entries[index].listener) &<< 32)
+        hash.add(deadline: wheel.due(tables.entries[index].timer) ?? .distantFuture, origin.now)
+    }
+
+    private func addKey(_ key: FlowKey, _ hash: inout Fingerprint) {
+        hash.add(key.remote.high)
+        hash.add(key.remote.low)
+        hash.add(UInt64(key.remotePort) | UInt64(key.localPort) &<< 16 | UInt64(key.local) &<< 32)
+    }
+
+    /// What waits for the link or the program, in its order.
+    private func addLists(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        var slot = ready.head
+        while slot != .max {
+            hash.add(UInt64(slot))
+            slot = tables.connections[slot].ready.next
+        }
+        hash.add(UInt64.max)
+        slot = transmitting.head
+        while slot != .max {
+            hash.add(UInt64(slot))
+            slot = tables.connections[slot].transmit.next
+        }
+        hash.add(UInt64.max)
+        for listener in acceptable { hash.add(UInt64(listener.slot)) }
+        hash.add(acceptable.count)
+        hash.add(waitingForMemory.count)
+        control.fingerprint(into: &hash, origin)
+        if let sequence = context.bareReset { hash.add(UInt64(sequence - origin.local)) }
+    }
+}
+
+extension ControlQueue {
+    fileprivate func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        for packet in waiting {
+            hash.add(
+                UInt64(packet.kind.rawValue) | UInt64(packet.hasAcknowledgment ? 256 : 0)
+                    | UInt64(packet.entry) &<< 32)
+            hash.add(UInt64(packet.sequence - origin.local) | UInt64(packet.acknowledgment - origin.remote) &<< 32)
+            hash.add(UInt64(packet.trafficClass) | UInt64(packet.hopLimit) &<< 8)
+            hash.add(UInt64(packet.key.remotePort) | UInt64(packet.key.localPort) &<< 16)
+            if let timestamps = packet.timestamps {
+                hash.add(UInt64(timestamps.value &- origin.clock) | UInt64(timestamps.echo &- origin.clock) &<< 32)
+            }
+        }
+        hash.add(waiting.count)
+        hash.add(echoes.count)
+    }
+}

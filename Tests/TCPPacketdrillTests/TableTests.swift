@@ -1,0 +1,2 @@
+import TCPSockets
+import Testing
