@@ -80,6 +80,24 @@ struct ZeroWindowTests {
         #expect(peer.pending.contains { $0.length > 1 })
     }
 
+    @Test(
+        "A probe that waited for the link while the one before it was answered is followed by others [MUST-36, RFC 9293 §3.8.6.1]",
+        arguments: Family.allCases)
+    func probeBehindFullLink(family: Family) {
+        let peer = closed(family)
+        guard let first = peer.expect(.ack, length: nil, after: .milliseconds(200)), first.length == 1 else { return }
+        // The timer runs off again while the link has no room, and only then the peer answers: it took the octet.
+        peer.host.isLinkFull = true
+        peer.host.advance(by: .milliseconds(500))
+        peer.send(.ack, ack: 2)
+        peer.host.isLinkFull = false
+        peer.host.settle()
+        peer.discard()
+        // Whatever left then is lost: the window is still closed, and still asked for.
+        peer.expect(.ack, length: nil, within: .seconds(61))
+        peer.expect(.ack, length: nil, within: .seconds(61))
+    }
+
     @Test("A closed window whose probes nobody answers ends with R2 [MUST-20, MUST-37]", arguments: Family.allCases)
     func unanswered(family: Family) {
         let peer = closed(family)
