@@ -151,7 +151,8 @@ private final class Waiter: Sendable {
             }, context)
         guard code == 0 else {
             Unmanaged<Waiter>.fromOpaque(context).release()
-            return state.withLock { $0.result = CallResult(.EAGAIN) }
+            state.withLock { $0.result = CallResult(.EAGAIN) }
+            return
         }
         pthread_detach(thread)
         _ = result()
