@@ -29,6 +29,7 @@ extension Connection {
         if send.window == 0 {
             // RFC 9293 MUST-37: a peer that answers keeps the connection, whatever its window.
             progressAt = context.now
+            rtt.noteProgress()
         } else if previousWindow == 0 {
             windowOpened(&context)
         }

@@ -20,6 +20,17 @@ extension VirtualKernel {
         return CallResult(0)
     }
 
+    /// Closes a descriptor that nobody will call for any more.
+    func discard(_ descriptor: Int32) {
+        switch descriptors.removeValue(forKey: descriptor) {
+        case nil, .epoll: break
+        case .pipe(let end): if end.isReader { end.pipe.hasReader = false } else { end.pipe.hasWriter = false }
+        case .socket(let socket):
+            if let id = socket.listener { stopListening(socket, id) } else { dropConnection(socket) }
+        }
+        for case .epoll(let epoll) in descriptors.values { epoll.watches.removeAll { $0.descriptor == descriptor } }
+    }
+
     private func close(_ socket: Socket, _ pending: PendingCall) -> CallResult? {
         switch socket.role {
         case .none: break

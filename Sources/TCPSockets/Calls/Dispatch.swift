@@ -90,6 +90,8 @@ extension VirtualKernel {
         if let makeDescriptor {
             guard let made = makeDescriptor() else { throw .EMFILE }
             descriptor = made
+            // The number was given back behind the kernel's back: what it named goes as by `close`.
+            discard(made)
         } else {
             var least = settings.firstDescriptor
             while descriptors[least] != nil { least += 1 }

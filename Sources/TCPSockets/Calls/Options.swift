@@ -80,8 +80,11 @@ extension VirtualKernel {
         case Linux.SO_ERROR:
             let error = socket.takeError()
             if error != .none { return error.rawValue }
+            // Linux tells what ICMP said of a connection that lives on (RFC 9293 SHLD-25). While it opens, a program would take
+            // that for the end of its attempt.
+            guard settings.flavour == .linux, !isOpening(socket) else { return 0 }
             defer { socket.softError = .none }
-            return settings.flavour == .linux ? socket.softError.rawValue : 0
+            return socket.softError.rawValue
         case Linux.SO_TYPE: return Linux.SOCK_STREAM
         case Linux.SO_DOMAIN: return socket.family.rawValue
         case Linux.SO_PROTOCOL: return Linux.IPPROTO_TCP

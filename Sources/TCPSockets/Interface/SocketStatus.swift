@@ -134,9 +134,9 @@ extension VirtualKernel {
         info.dataSegmentsSent = traffic.dataSegmentsSent
         info.dataSegmentsReceived = traffic.dataSegmentsReceived
         info.octetsSent = traffic.octetsSent
-        info.lastDataSent = age(traffic.dataSentAt)
-        info.lastDataReceived = age(traffic.dataReceivedAt)
-        info.lastAcknowledgmentReceived = age(traffic.acknowledgmentReceivedAt)
+        info.lastDataSent = age(traffic.dataSentAt ?? traffic.beganAt)
+        info.lastDataReceived = age(traffic.dataReceivedAt ?? traffic.beganAt)
+        info.lastAcknowledgmentReceived = age(traffic.acknowledgmentReceivedAt ?? traffic.beganAt)
         let flight = traffic.flight.filter { $0.end > details.sendUnacknowledged }
         info.unacknowledged = UInt32(clamping: flight.count)
         info.congestionState = UInt8(details.duplicates > 0 ? Linux.TCP_CA_Disorder : Linux.TCP_CA_Open)
@@ -156,8 +156,7 @@ extension VirtualKernel {
         }
     }
 
-    private func age(_ instant: Instant?) -> UInt32 {
-        guard let instant else { return 0 }
-        return UInt32(clamping: (now.nanoseconds - instant.nanoseconds) / 1_000_000)
+    private func age(_ instant: Instant) -> UInt32 {
+        UInt32(clamping: (now.nanoseconds - instant.nanoseconds) / 1_000_000)
     }
 }

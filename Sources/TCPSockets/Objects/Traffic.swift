@@ -19,6 +19,9 @@ struct Traffic {
     var dataSegmentsSent: UInt32 = 0
     var dataSegmentsReceived: UInt32 = 0
     var octetsSent: UInt64 = 0
+    /// When it began: what is told as long ago as that never happened.
+    var beganAt = Instant.zero
+    var awaitsThird = false
     var dataSentAt: Instant?
     var dataReceivedAt: Instant?
     var acknowledgmentReceivedAt: Instant?
@@ -53,6 +56,9 @@ extension VirtualKernel {
             local: Endpoint(ip.destination, tcp.destinationPort), remote: Endpoint(ip.source, tcp.sourcePort))
         var counts = traffic[pair] ?? Traffic()
         if tcp.flags.contains(.syn), !tcp.flags.contains(.ack), counts.flight.isEmpty { counts = Traffic() }
+        // The SYN-ACK of an active open; of a passive one the segment after the SYN.
+        if tcp.flags.contains(.syn) || counts.awaitsThird { counts.beganAt = now }
+        counts.awaitsThird = tcp.flags.contains(.syn) && !tcp.flags.contains(.ack)
         counts.segmentsReceived &+= 1
         if length > 0 {
             counts.dataSegmentsReceived &+= 1
@@ -108,7 +114,7 @@ extension VirtualKernel {
     private func word(_ type: UInt8, _ code: UInt8) -> Errno {
         switch (type, code) {
         case (3, 0), (3, 6), (3, 9), (3, 11): .ENETUNREACH
-        case (3, 2): .ENOPROTOOPT
+        case (3, 2): settings.flavour == .linux ? .ENOPROTOOPT : .ECONNREFUSED
         case (3, 3): .ECONNREFUSED
         case (3, 4): .EMSGSIZE
         case (3, 5): .EOPNOTSUPP

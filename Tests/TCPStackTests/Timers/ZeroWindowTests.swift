@@ -42,6 +42,26 @@ struct ZeroWindowTests {
     }
 
     @Test(
+        "A user timeout shorter than the time between two probes ends nothing while they are answered, and does when one is not [MUST-37, U-42]",
+        arguments: Family.allCases)
+    func shortUserTimeout(family: Family) {
+        let peer = closed(family)
+        peer.setOptions { $0.userTimeout = .seconds(2) }
+        var wait = 200
+        for _ in 0..<8 {
+            expectProbe(peer, after: .milliseconds(wait))
+            peer.send(.ack, ack: 1)
+            wait *= 2
+        }
+        peer.expectState(.established)
+        expectProbe(peer, after: .milliseconds(wait))
+        peer.host.advance(by: .milliseconds(1990))
+        peer.expectState(.established)
+        peer.host.advance(by: .milliseconds(20))
+        peer.expectState(.closed)
+    }
+
+    @Test(
         "A window that stays closed never ends the connection while probes are answered [MUST-37, RFC 2525, 5482-4, 2525-12]",
         arguments: Family.allCases)
     func forever(family: Family) {
