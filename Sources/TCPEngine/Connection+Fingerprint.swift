@@ -148,7 +148,7 @@ extension RTTEstimator {
     fileprivate func fingerprint(into hash: inout Fingerprint) {
         hash.add(UInt64(bitPattern: smoothed))
         hash.add(UInt64(bitPattern: variation))
-        hash.add(UInt64(backoff) | (synWasLost ? 256 : 0))
+        hash.add(UInt64(backoff) | (synWasLost ? 256 : 0) | UInt64(expirations) &<< 16)
     }
 }
 
