@@ -157,7 +157,7 @@ final class World {
             }
             swap(&scratch, &buffer)
             if packets == 100 { fail(.storm, at: host, "The \(host.name) sends without end.") }
-            if packets == 0 { break }
+            if packets == 0 || packets == 100 { break }
         }
         takeChanges(host)
         note(host)
