@@ -29,6 +29,7 @@ extension Connection {
         if send.window == 0 {
             // RFC 9293 MUST-37: a peer that answers keeps the connection, whatever its window.
             progressAt = context.now
+            rtt.noteProgress()
         } else if previousWindow == 0 {
             windowOpened(&context)
         }
@@ -78,7 +79,7 @@ extension Connection {
         if number.distance(from: recover) > 1 &<< 30 { recover = number + -1 }
         flags.remove(.probing)
         progressAt = context.now
-        rtt.endBackOff()
+        rtt.noteProgress()
         flags.subtract([.reportedTrouble, .more])
         recoverFrom(acknowledged: total, header, inFlight: before, &context)
         // RFC 6298 §5.2, §5.3: only new data restarts the timer.

@@ -81,7 +81,9 @@ extension Connection {
         // A closed window leaves it as it is when the program next writes.
         if isWaitingForPeer || send.window == 0 { hash.add(past: progressAt, now) }
         if flags.contains(.keepAlive) { hash.add(past: heardAt, now) }
-        if congestion.window > NewReno(segmentSize: segmentSize, synWasLost: false).window { hash.add(past: sentAt, now) }
+        if congestion.window > NewReno(segmentSize: segmentSize, synWasLost: false).window {
+            hash.add(past: sentAt, now)
+        }
         let second = UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000_000)
         hash.add(second == challengeSecond ? Int(challengeLimit(in: second)) &- Int(challengesLeft) : 0)
     }

@@ -92,7 +92,7 @@ extension Connection {
             timedAt = context.now
             flags.insert(.timing)
             progressAt = context.now
-        } else if rtt.backoff > 0 {
+        } else if rtt.expirations > 0 {
             // Karn: which of the two was answered cannot be told.
             flags.insert(.synRetransmitted)
             retransmittedSegments &+= 1

@@ -89,6 +89,8 @@ extension Connection {
             return
         }
         recovery.sacked.remove(before: send.unacknowledged)
+        // RFC 2018 §8: an acknowledgment that stops short of what was reported says that the peer dropped it.
+        if recovery.sacked.first?.start == send.unacknowledged { recovery.sacked.removeAll() }
         recovery.retransmitted = .later(recovery.retransmitted, send.unacknowledged)
         recovery.lostBefore = .later(recovery.lostBefore, send.unacknowledged)
         switch recovery.phase {
@@ -151,7 +153,7 @@ extension Connection {
         flags.remove(.timing)
         duplicateAcknowledgments = 0
         let recovery = makeRecovery(&context)
-        let isFirst = recovery.map { $0.phase != .timeout } ?? (rtt.backoff == 0)
+        let isFirst = recovery.map { $0.phase != .timeout } ?? (rtt.expirations == 0)
         congestion.timeout(inFlight: inFlight, segmentSize: segmentSize, isFirst: isFirst)
         recover = send.next
         guard let recovery else { return }

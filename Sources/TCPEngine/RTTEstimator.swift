@@ -4,8 +4,10 @@ package struct RTTEstimator {
     package private(set) var smoothed: Int64 = 0
     /// RTTVAR.
     package private(set) var variation: Int64 = 0
-    /// How often the timeout was doubled since new data was acknowledged.
+    /// How often the timeout was doubled since the last measurement.
     package private(set) var backoff: UInt8 = 0
+    /// Timeouts since new data was acknowledged.
+    package private(set) var expirations: UInt8 = 0
     /// Whether our SYN had to be sent again.
     private(set) var synWasLost = false
 
@@ -18,6 +20,8 @@ package struct RTTEstimator {
     /// as that fraction of one.
     package mutating func add(sample: Int64, weight: Int64 = 1) {
         let sample = max(sample, 1)
+        // RFC 6298 §5.7: a measurement, and nothing less, brings the timeout down from its back-off.
+        backoff = 0
         if smoothed == 0 {
             smoothed = sample
             variation = sample / 2
@@ -37,10 +41,19 @@ package struct RTTEstimator {
     }
 
     /// RFC 6298 §5.5.
-    package mutating func backOff() { if backoff < .max { backoff &+= 1 } }
+    package mutating func backOff() {
+        if backoff < .max { backoff &+= 1 }
+        if expirations < .max { expirations &+= 1 }
+    }
 
-    /// New data was acknowledged: the back-off ends.
-    package mutating func endBackOff() { backoff = 0 }
+    /// New data was acknowledged. What it took to get there is not known (Karn): the timeout stays as it is.
+    package mutating func noteProgress() { expirations = 0 }
+
+    /// A phase of its own ended, the handshake or a shut window: the back-off was for that.
+    package mutating func endBackOff() {
+        backoff = 0
+        expirations = 0
+    }
 
     /// RFC 6298 §5.7: after a SYN was lost the timeout of data starts at three seconds.
     package mutating func startAfterLostSYN() { synWasLost = true }

@@ -50,7 +50,8 @@ extension Connection {
         if text.byteCount > 0 {
             // RFC 2883 §4.2, where the part that is new closes the gap.
             if flags.contains(.sack), let reassembly, reassembly.duplicate == nil {
-                reassembly.duplicate = reassembly.ranges.firstPart(from: receive.next, to: receive.next + text.byteCount)
+                reassembly.duplicate = reassembly.ranges.firstPart(
+                    from: receive.next, to: receive.next + text.byteCount)
             }
             if !appendGaps(text, &context) { hasFin = false }
             noteSize(text.byteCount, segments: segments)

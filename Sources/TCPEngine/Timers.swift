@@ -15,6 +15,17 @@ extension Connection {
             ? context.parameters.openTimeout : context.parameters.userTimeout
     }
 
+    /// A shut window whose last probe was answered: the peer lives, and what waits may wait (RFC 9293 MUST-37).
+    private var isWindowHeldShut: Bool {
+        isSynAcknowledged && send.window == 0 && rtt.expirations == 0
+    }
+
+    /// When R2 has passed.
+    private func giveUpAt(_ context: borrowing Context) -> Instant {
+        guard isWaitingForPeer, !isWindowHeldShut, let limit = giveUpAfter(context) else { return .distantFuture }
+        return progressAt.advanced(byNanoseconds: limit)
+    }
+
     private var keepAliveAt: Instant {
         guard flags.contains(.keepAlive), state == .established || state == .closeWait, !isWaitingForPeer, unsent == 0
         else { return .distantFuture }
@@ -25,11 +36,7 @@ extension Connection {
     /// When `fireTimers` is next wanted.
     package func nextDeadline(_ context: borrowing Context) -> Instant {
         if state == .closed || state == .timeWait { return .distantFuture }
-        var deadline = min(min(retransmitAt, acknowledgeAt), min(orphanAt, keepAliveAt))
-        if isWaitingForPeer, let limit = giveUpAfter(context) {
-            deadline = min(deadline, progressAt.advanced(byNanoseconds: limit))
-        }
-        return deadline
+        return min(giveUpAt(context), min(min(retransmitAt, acknowledgeAt), min(orphanAt, keepAliveAt)))
     }
 
     /// Does what is due.
@@ -45,7 +52,7 @@ extension Connection {
             move(to: .closed, &context)
             return
         }
-        if isWaitingForPeer, let limit = giveUpAfter(context), progressAt.advanced(byNanoseconds: limit) <= now {
+        if giveUpAt(context) <= now {
             // RFC 9293 §3.10.8, USER TIMEOUT. A soft error is told now (RFC 5461 §3).
             fail(flags.contains(.softError) ? .unreachable : .timedOut, &context)
             return
@@ -58,6 +65,8 @@ extension Connection {
         if state == .synSent || state == .synReceived || flags.contains(.synUnanswered) {
             flags.insert(.retransmit)
         } else if send.window == 0 {
+            // The first probe since the last answer: from here it may go unanswered.
+            if rtt.expirations == 0 { progressAt = context.now }
             flags.insert(.probe)
         } else if inFlight == 0 {
             flags.insert(.overrideSWS)
@@ -67,7 +76,7 @@ extension Connection {
         rtt.backOff()
         retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
         // RFC 9293 SHLD-9, SHLD-10: R1 is three retransmissions.
-        if rtt.backoff >= 3, !flags.contains(.reportedTrouble), send.window > 0 || !isSynchronized {
+        if rtt.expirations >= 3, !flags.contains(.reportedTrouble), send.window > 0 || !isSynchronized {
             flags.insert(.reportedTrouble)
             changes.insert(.troubled)
         }

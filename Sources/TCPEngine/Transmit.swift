@@ -239,6 +239,10 @@ extension Connection {
             retransmittedSegments &+= 1
             context.retransmittedSegments &+= 1
         }
+        // The answer to an earlier probe may have stopped the timer while this one waited for the link.
+        if retransmitAt == .distantFuture {
+            retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
+        }
         flags.remove(.timing)
         finish(&segment, &context)
         return segment

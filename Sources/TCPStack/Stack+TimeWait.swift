@@ -66,6 +66,13 @@ extension Stack {
         }
         // RFC 9293 §3.10.7.4, fifth: without ACK a segment in the window is dropped.
         if !header.flags.contains(.ack), offset >= 0, offset < synWindow { return }
+        // RFC 5961 §5.2: what was never sent, or lies farther back than any window reaches, cannot be acknowledged.
+        let distance = header.acknowledgment.distance(from: tables.entries[slot].send)
+        if offset == 0, distance > 0 || distance < -(1 &<< 30) {
+            counts.challengeAcknowledgments &+= 1
+            replyAcknowledgment(slot)
+            return
+        }
         let length = payload.byteCount &+ (header.flags.contains(.fin) ? 1 : 0)
         if header.flags.contains(.fin), header.sequence + length == next, !isOld(slot, header) {
             // The peer's FIN again: our last ACK was lost. It goes again, and 2 MSL start over.

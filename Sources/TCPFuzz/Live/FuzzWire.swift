@@ -69,7 +69,7 @@ final class WireSession {
         configuration.superSegments = choice & 8 != 0
         configuration.checksumOffload = choice & 16 != 0
         configuration.mtu = choice & 32 == 0 ? 1500 : 1280
-        if choice & 64 != 0 { configuration.receiveBuffer = [64, 700, 3000, 100_000][Int(choice >> 8 & 3)] }
+        if choice & 64 != 0 { configuration.receiveBuffer = [100, 700, 3000, 100_000][Int(choice >> 8 & 3)] }
         if choice & 128 != 0 { configuration.sendBuffer = [1, 700, 3000, 100_000][Int(choice >> 10 & 3)] }
         if choice & 0x1000 != 0 { configuration.memoryBudget = 256 << 10 }
         if choice & 0x2000 != 0 { configuration.fixedInitialSequence = SequenceNumber(0xFFFF_FC00) }
@@ -161,7 +161,9 @@ final class WireSession {
         let index = ends[end].handles.count - 1
         let handle = ends[end].handles[index]
         guard let initial = ends[end].host.stack.initialSequences(of: handle.id)?.send else { return }
-        let count = [1, 10, 536, 1460, 3000, 6000, 20, 100][Int(variant)]
+        // A small buffer takes many round trips for many octets.
+        let room = min(20_000, 20 * ends[1 - end].host.configuration.receiveBuffer) - handle.written
+        let count = min([1, 10, 536, 1460, 3000, 6000, 20, 100][Int(variant)], max(1, room))
         let bytes = Pattern.bytes(from: initial + 1 + handle.written, count: count)
         if let taken = try? ends[end].host.write(handle.id, bytes) { ends[end].handles[index].written += taken }
     }

@@ -53,6 +53,23 @@ struct TimeWaitTests {
     }
 
     @Test(
+        "An ACK of what was never sent, or of what lies too far back, is answered with an ACK and changes nothing [U-35, 5961-3]",
+        arguments: Family.allCases)
+    func unacceptableAcknowledgment(family: Family) {
+        let peer = waiting(family)
+        for number in [3, 1 << 29, 1 - (1 << 30)] {
+            peer.send(.ack, seq: 2, ack: number)
+            peer.expect(.ack, seq: 2, ack: 2)
+        }
+        // One at its place says nothing, nor does one that is old.
+        for number in [2, 1, 2 - (1 << 29)] {
+            peer.send(.ack, seq: 2, ack: number)
+            peer.expectNothing()
+        }
+        peer.expectState(.timeWait)
+    }
+
+    @Test(
         "Other segments do not restart it: old data is acknowledged and dropped [U-40, U-11]",
         arguments: Family.allCases)
     func notRestarted(family: Family) {

@@ -236,6 +236,23 @@ struct GoldenRecoveryTests {
         #expect(next == 10, "\(peer.host.recentTrace())")
     }
 
+    @Test(
+        "An ACK that stops short of what was SACKed says that the receiver dropped it: it goes again, at once [2018-5]",
+        arguments: Family.allCases)
+    func takenBack(family: Family) {
+        let peer = ScriptedPeer(family, offer: ScriptedPeer.Offer(mss: 1400, sack: true))
+        peer.establish()
+        peer.write(4 * 1400)
+        peer.discard()
+        peer.sendSACK(ack: 1, [1401..<4201])
+        peer.host.advance(to: peer.host.now + .seconds(1)) { !peer.pending.isEmpty }
+        #expect(peer.pending.map(peer.relative) == [1])
+        peer.discard()
+        // The first arrived, and was not followed by the second and third, which had been reported.
+        peer.send(.ack, ack: 1401)
+        #expect(peer.pending.map(peer.relative) == [1401, 2801])
+    }
+
     @Test("SACKed data is kept until it is acknowledged cumulatively [RFC 2018 §5, 2018-4]", arguments: Family.allCases)
     func kept(family: Family) {
         let peer = ScriptedPeer(family, offer: ScriptedPeer.Offer(mss: 1400, sack: true))

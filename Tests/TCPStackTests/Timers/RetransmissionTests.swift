@@ -115,6 +115,31 @@ struct RetransmissionTests {
     }
 
     @Test(
+        "An ACK of a segment that was sent twice measures nothing, and leaves the timeout backed off; a measurement ends that [MUST-18, 6298-5]",
+        arguments: Family.allCases)
+    func backedOffUntilMeasured(family: Family) {
+        let peer = ScriptedPeer(family)
+        peer.establish()
+        peer.write(100)
+        peer.expect([.psh, .ack], length: 100)
+        for wait in [200, 400] { peer.expect([.psh, .ack], length: 100, after: .milliseconds(wait)) }
+        peer.send(.ack)
+        #expect(peer.status?.retransmissionTimeout == .milliseconds(800))
+        // The next one is lost too: without what the back-off learned, a path that has become slower would be asked too soon
+        // for ever.
+        peer.write(100)
+        peer.expect([.psh, .ack], seq: 101, length: 100)
+        peer.expect([.psh, .ack], seq: 101, length: 100, after: .milliseconds(800))
+        peer.send(.ack)
+        #expect(peer.status?.retransmissionTimeout == .milliseconds(1600))
+        peer.write(100)
+        peer.expect([.psh, .ack], seq: 201, length: 100)
+        peer.host.advance(by: .milliseconds(10))
+        peer.send(.ack)
+        #expect(peer.status?.retransmissionTimeout == .milliseconds(200))
+    }
+
+    @Test(
         "A segment that was sent twice gives no sample without timestamps: Karn [MUST-18, 6298-4]",
         arguments: Family.allCases)
     func karn(family: Family) {

@@ -42,6 +42,26 @@ struct ZeroWindowTests {
     }
 
     @Test(
+        "A user timeout shorter than the time between two probes ends nothing while they are answered, and does when one is not [MUST-37, U-42]",
+        arguments: Family.allCases)
+    func shortUserTimeout(family: Family) {
+        let peer = closed(family)
+        peer.setOptions { $0.userTimeout = .seconds(2) }
+        var wait = 200
+        for _ in 0..<8 {
+            expectProbe(peer, after: .milliseconds(wait))
+            peer.send(.ack, ack: 1)
+            wait *= 2
+        }
+        peer.expectState(.established)
+        expectProbe(peer, after: .milliseconds(wait))
+        peer.host.advance(by: .milliseconds(1990))
+        peer.expectState(.established)
+        peer.host.advance(by: .milliseconds(20))
+        peer.expectState(.closed)
+    }
+
+    @Test(
         "A window that stays closed never ends the connection while probes are answered [MUST-37, RFC 2525, 5482-4, 2525-12]",
         arguments: Family.allCases)
     func forever(family: Family) {
@@ -58,6 +78,24 @@ struct ZeroWindowTests {
         peer.window = 65535
         peer.send(.ack, ack: 1)
         #expect(peer.pending.contains { $0.length > 1 })
+    }
+
+    @Test(
+        "A probe that waited for the link while the one before it was answered is followed by others [MUST-36, RFC 9293 §3.8.6.1]",
+        arguments: Family.allCases)
+    func probeBehindFullLink(family: Family) {
+        let peer = closed(family)
+        guard let first = peer.expect(.ack, length: nil, after: .milliseconds(200)), first.length == 1 else { return }
+        // The timer runs off again while the link has no room, and only then the peer answers: it took the octet.
+        peer.host.isLinkFull = true
+        peer.host.advance(by: .milliseconds(500))
+        peer.send(.ack, ack: 2)
+        peer.host.isLinkFull = false
+        peer.host.settle()
+        peer.discard()
+        // Whatever left then is lost: the window is still closed, and still asked for.
+        peer.expect(.ack, length: nil, within: .seconds(61))
+        peer.expect(.ack, length: nil, within: .seconds(61))
     }
 
     @Test("A closed window whose probes nobody answers ends with R2 [MUST-20, MUST-37]", arguments: Family.allCases)
