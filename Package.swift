@@ -40,7 +40,8 @@ let hostedTargets: [Target] = [
     .target(
         name: "TCPExplorer", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
     .target(
-        name: "TCPFuzz", dependencies: ["TCPStack", "TCPEngine", "TCPWire", "TCPTrace"], swiftSettings: house),
+        name: "TCPFuzz", dependencies: ["TCPScript", "TCPStack", "TCPEngine", "TCPWire", "TCPTrace"],
+        swiftSettings: house),
     .testTarget(
         name: "TCPFuzzTests", dependencies: ["TCPFuzz", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),

@@ -12,6 +12,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case addresses
     /// Capture files.
     case pcap
+    /// Packet scripts.
+    case script
     /// One stack with connections in every state, a hostile peer, and a program that calls at any time.
     case stack
     /// Two stacks joined by a wire that loses, copies, delays and changes packets.
@@ -22,7 +24,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         switch self {
         case .ip, .segment, .addresses: 192
         case .icmp, .checksum: 256
-        case .pcap, .stack, .wire: 512
+        case .pcap, .script, .stack, .wire: 512
         }
     }
 
@@ -35,6 +37,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .checksum: fuzzChecksum(input)
         case .addresses: fuzzAddresses(input)
         case .pcap: fuzzPcap(input)
+        case .script: fuzzScript(input)
         case .stack: fuzzStack(input)
         case .wire: fuzzWire(input)
         }

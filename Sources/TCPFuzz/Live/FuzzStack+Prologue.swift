@@ -1,4 +1,4 @@
-import TCPEngine
+package import TCPEngine
 import TCPStack
 import TCPWire
 
@@ -138,5 +138,17 @@ extension StackSession {
             write(handles.count - 1, 300)
             pump()
         }
+    }
+}
+
+extension FuzzTarget {
+    /// The states of the connections that the head of an input for `stack` brings about: whether it does is a test's business.
+    package static func prologueStates(_ choice: UInt8) -> [State] {
+        let input: [UInt8] = [0, 0, 0, choice]
+        let session = StackSession(Octets(input.span.bytes))
+        session.prologue()
+        let states = session.host.stack.flows().map(\.state)
+        session.finish()
+        return states
     }
 }
