@@ -92,6 +92,9 @@ public final class Runner {
             if let makeKernel {
                 kernel = makeKernel(environment.settings)
             } else if let library = options.library {
+                if let gap = TableKernel.gap(in: environment.settings) {
+                    return Report(file: script.name, outcome: .skipped(gap, at: nil))
+                }
                 do throws(TableError) {
                     kernel = try TableKernel(library: library, environment.settings)
                 } catch {

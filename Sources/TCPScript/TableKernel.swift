@@ -29,6 +29,18 @@ public final class TableKernel: ScriptKernel {
         if running.isEmpty { table.free() }
     }
 
+    /// What of these settings the table's flags have no word for; `nil` when they can tell all.
+    static func gap(in settings: KernelSettings) -> String? {
+        let plain = KernelSettings()
+        if settings.keepAliveIdle != plain.keepAliveIdle || settings.keepAliveInterval != plain.keepAliveInterval {
+            return "the library's flags have no word for keep-alive times"
+        }
+        if settings.synAckRetries != plain.synAckRetries {
+            return "the library's flags have no word for how often a SYN-ACK is sent again"
+        }
+        return settings.windowScaling ? nil : "the library's flags have no word for a stack without window scaling"
+    }
+
     /// The settings in the words of the table's flags.
     static func flags(_ settings: KernelSettings) -> String {
         var words = settings.addresses.map { "local=\($0.address)" }
@@ -40,6 +52,8 @@ public final class TableKernel: ScriptKernel {
             "ts=\(settings.timestamps ? 1 : 0)", "sack=\(settings.selectiveAcknowledgment ? 1 : 0)",
             "msl=\(settings.maximumSegmentLifetime.nanoseconds / 1_000_000_000)",
             "flavour=\(settings.flavour == .linux ? "linux" : "freebsd")",
+            // Scripts may wait for hours.
+            "limit=100000",
         ]
         if let scale = settings.windowScale { words.append("wscale=\(scale)") }
         if let window = settings.initialWindow { words.append("iw=\(window)") }
