@@ -39,12 +39,16 @@ public final class DirectKernel: ScriptKernel {
     /// Makes a kernel.
     public init(_ settings: KernelSettings) { kernel = VirtualKernel(settings) }
 
+    /// See `ScriptKernel`.
     public var now: Instant { kernel.now }
 
+    /// See `ScriptKernel`.
     public func advance(to target: Instant) { kernel.advance(to: target) }
 
+    /// See `ScriptKernel`.
     public func inject(_ packet: [UInt8]) { kernel.inject(packet) }
 
+    /// See `ScriptKernel`.
     public func packet(before limit: Instant) -> OutgoingPacket? {
         while true {
             if let packet = kernel.nextPacket() { return packet }
@@ -53,10 +57,13 @@ public final class DirectKernel: ScriptKernel {
         }
     }
 
+    /// See `ScriptKernel`.
     public func submit(_ call: SystemCall, blocks: Bool) -> CallID { kernel.submit(call) }
 
+    /// See `ScriptKernel`.
     public func result(of call: CallID) -> CallResult? { kernel.result(of: call) }
 
+    /// See `ScriptKernel`.
     public func result(of call: CallID, before limit: Instant) -> CallResult? {
         while true {
             if let result = kernel.result(of: call) { return result }
@@ -65,12 +72,14 @@ public final class DirectKernel: ScriptKernel {
         }
     }
 
+    /// See `ScriptKernel`.
     public func information(of descriptor: Int32) -> [String: Int64]? {
         kernel.information(of: descriptor).map { information in
             Dictionary(information.fields.map { ($0.name, Int64($0.value)) }) { first, _ in first }
         }
     }
 
+    /// See `ScriptKernel`.
     public func describeConnections() -> [String] {
         kernel.sockets().map { socket in
             var text = "socket \(socket.descriptor): \(socket.state.name)"

@@ -46,8 +46,10 @@ public final class TableKernel: ScriptKernel {
         return words.joined(separator: ",")
     }
 
+    /// See `ScriptKernel`.
     public var now: Instant { time }
 
+    /// See `ScriptKernel`.
     public func advance(to target: Instant) {
         time = max(time, table.timeOfDay())
         while time < target {
@@ -58,11 +60,13 @@ public final class TableKernel: ScriptKernel {
         }
     }
 
+    /// See `ScriptKernel`.
     public func inject(_ packet: [UInt8]) {
         _ = table.inject(packet)
         isSilent = false
     }
 
+    /// See `ScriptKernel`.
     public func packet(before limit: Instant) -> OutgoingPacket? {
         // The table waits until something leaves, however long; its answer may lie behind the limit.
         guard !isSilent, let packet = table.nextPacket() else { return nil }
@@ -76,6 +80,7 @@ public final class TableKernel: ScriptKernel {
 
     // MARK: Calls
 
+    /// See `ScriptKernel`.
     public func submit(_ call: SystemCall, blocks: Bool) -> CallID {
         let id = CallID(number: nextNumber)
         nextNumber += 1
@@ -90,6 +95,7 @@ public final class TableKernel: ScriptKernel {
         return id
     }
 
+    /// See `ScriptKernel`.
     public func result(of call: CallID) -> CallResult? {
         if let waiter = running[call], let result = waiter.result() {
             running[call] = nil
@@ -98,6 +104,7 @@ public final class TableKernel: ScriptKernel {
         return results[call]
     }
 
+    /// See `ScriptKernel`.
     public func result(of call: CallID, before limit: Instant) -> CallResult? {
         while true {
             if let result = result(of: call) { return result }
@@ -106,6 +113,7 @@ public final class TableKernel: ScriptKernel {
         }
     }
 
+    /// See `ScriptKernel`.
     public func information(of descriptor: Int32) -> [String: Int64]? {
         let result = table.perform(
             .getsockopt(descriptor, level: Linux.SOL_TCP, name: Linux.TCP_INFO, length: TCPInfo.size))
@@ -120,6 +128,7 @@ public final class TableKernel: ScriptKernel {
         return information
     }
 
+    /// See `ScriptKernel`.
     public func describeConnections() -> [String] {
         ["the connections are behind the table of calls, and cannot be seen"]
     }
@@ -151,7 +160,8 @@ private final class Waiter: Sendable {
             }, context)
         guard code == 0 else {
             Unmanaged<Waiter>.fromOpaque(context).release()
-            return state.withLock { $0.result = CallResult(.EAGAIN) }
+            state.withLock { $0.result = CallResult(.EAGAIN) }
+            return
         }
         pthread_detach(thread)
         _ = result()

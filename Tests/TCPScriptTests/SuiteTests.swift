@@ -1,4 +1,5 @@
 import TCPScript
+import TCPWire
 import Testing
 
 /// The scripts of `Tests/Scripts`: one behaviour a file, each against a stack of its own.

@@ -10,13 +10,11 @@ import Testing
 struct TableModeTests {
     /// The library, as it was built beside these tests.
     static let library: String = {
-        let folder = CommandLine.arguments[0].split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") }
-        let places = [
-            bundle.map { String($0[..<($0.lastIndex(of: "/") ?? $0.startIndex)]) }, folder.joined(separator: "/"),
-        ]
-        for place in places.compactMap({ $0 }) where access(place + "/libTCPPacketdrill.so", R_OK) == 0 {
-            return place + "/libTCPPacketdrill.so"
+        let names = CommandLine.arguments.filter { $0.hasSuffix(".xctest") } + [CommandLine.arguments[0]]
+        for name in names {
+            let folder = name.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+            let path = folder + "/libTCPPacketdrill.so"
+            if access(path, R_OK) == 0 { return path }
         }
         return "libTCPPacketdrill.so"
     }()

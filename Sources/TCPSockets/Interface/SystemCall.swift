@@ -97,6 +97,8 @@ public struct EpollEvent: Hashable, Sendable {
 /// Names a call that was submitted.
 public struct CallID: Hashable, Sendable {
     package var number: Int
+
+    package init(number: Int) { self.number = number }
 }
 
 /// What a call came to.
