@@ -5,7 +5,7 @@ import Testing
     #if DEBUG
         static let depth = 3
     #else
-        static let depth = 5
+        static let depth = 4
     #endif
 
     @Test("Nothing is violated in any order of a few steps", arguments: ExplorationKind.allCases)
