@@ -28,6 +28,14 @@ import Testing
         #expect(first.states == other.states && first.transitions == other.transitions)
     }
 
+    @Test("An exploration with more worlds than it may remember ends early, and says so")
+    func bounded() {
+        var explorer = SceneExplorer(ExplorationKind.close.scenes[0], depth: 6)
+        explorer.stateLimit = 500
+        explorer.run()
+        #expect(!explorer.isComplete && explorer.stateCount < 600)
+    }
+
     @Test("A move keeps its meaning in sixteen bits")
     func codes() {
         for move: Move in [.deliver(0), .deliver(900), .deliverCopy(3), .lose(8191), .timer(1), .act(0), .abort(1)] {
