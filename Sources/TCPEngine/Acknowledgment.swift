@@ -77,9 +77,10 @@ extension Connection {
         // Points that lie behind must not fall 2³¹ behind, or they would come to lie ahead.
         smallEnd = .later(smallEnd, number)
         if number.distance(from: recover) > 1 &<< 30 { recover = number + -1 }
+        // A probe that was taken ends the back-off of the probes; they measure nothing.
+        if flags.contains(.probing) { rtt.endBackOff() } else { rtt.noteProgress() }
         flags.remove(.probing)
         progressAt = context.now
-        rtt.noteProgress()
         flags.subtract([.reportedTrouble, .more])
         recoverFrom(acknowledged: total, header, inFlight: before, &context)
         // RFC 6298 §5.2, §5.3: only new data restarts the timer.

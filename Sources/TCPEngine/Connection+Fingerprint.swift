@@ -11,7 +11,7 @@ import TCPWire
 // - `recentTimestampAt`: hashed in days, because it is compared with 24 of them (RFC 7323 §5.5).
 // - `challengeSecond`: what was used of this second's challenges is hashed instead, for the limit differs from second to
 //   second. Where in the second `now` lies is not: sixteen challenges within one second are needed to tell.
-// - `ring`, `first`, `blockCount` and `headOffset` of a queue: where octets lie. The octets themselves are hashed.
+// - `ring`, `first`, `blockCount` and `headOffset` of a queue: where octets lie. The octets themselves are hashed, and `length` of them.
 // - `byteCount` of ranges: the sum of their lengths.
 extension Connection {
     package func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin, _ context: borrowing Context) {
@@ -41,27 +41,27 @@ extension Connection {
     }
 
     private func addSend(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
-        hash.add(UInt64(send.initial - origin.local) | UInt64(send.unacknowledged - origin.local) &<< 32)
-        hash.add(UInt64(send.next - origin.local) | UInt64(send.window) &<< 32)
-        hash.add(UInt64(send.maximumWindow) | UInt64(send.windowSequence - origin.remote) &<< 32)
-        hash.add(UInt64(send.windowAcknowledgment - origin.local) | UInt64(send.scale) &<< 32)
+        hash.add(origin.local(send.initial) | origin.local(send.unacknowledged) &<< 32)
+        hash.add(origin.local(send.next) | UInt64(send.window) &<< 32)
+        hash.add(UInt64(send.maximumWindow) | origin.remote(send.windowSequence) &<< 32)
+        hash.add(origin.local(send.windowAcknowledgment) | UInt64(send.scale) &<< 32)
     }
 
     private func addReceive(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
         // In SYN-SENT nothing of the peer's is known.
         guard state != .synSent else { return }
-        hash.add(UInt64(receive.initial - origin.remote) | UInt64(receive.next - origin.remote) &<< 32)
-        hash.add(UInt64(receive.edge - origin.remote) | UInt64(receive.acknowledged - origin.remote) &<< 32)
+        hash.add(origin.remote(receive.initial) | origin.remote(receive.next) &<< 32)
+        hash.add(origin.remote(receive.edge) | origin.remote(receive.acknowledged) &<< 32)
         hash.add(
             UInt64(receive.scale) | UInt64(receive.duplicates) &<< 8 | UInt64(receive.segmentSize) &<< 16
-                | UInt64(flags.contains(.urgent) ? receive.urgent - origin.remote : 0) &<< 32)
+                | (flags.contains(.urgent) ? origin.remote(receive.urgent) : 0) &<< 32)
     }
 
     private func addLoss(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
         hash.add(
             UInt64(duplicateAcknowledgments)
                 | UInt64(duplicateAcknowledgments > 0 ? flightAtDuplicate : 0) &<< 32)
-        hash.add(UInt64(recover - origin.local) | UInt64(smallEnd - origin.local) &<< 32)
+        hash.add(origin.local(recover) | origin.local(smallEnd) &<< 32)
     }
 
     private func addTimes(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin, _ context: borrowing Context) {
@@ -70,7 +70,7 @@ extension Connection {
         hash.add(deadline: acknowledgeAt, now)
         hash.add(deadline: orphanAt, now)
         if flags.contains(.timing) {
-            hash.add(UInt64(timedEnd - origin.local))
+            hash.add(origin.local(timedEnd))
             hash.add(past: timedAt, now)
         }
         if flags.contains(.timestamps) {
@@ -111,9 +111,9 @@ extension ByteQueue {
 }
 
 extension SequenceRanges {
-    fileprivate func fingerprint(into hash: inout Fingerprint, _ origin: SequenceNumber) {
+    fileprivate func fingerprint(into hash: inout Fingerprint, _ code: (SequenceNumber) -> UInt64) {
         hash.add(count)
-        for range in ranges { hash.add(UInt64(range.start - origin) | UInt64(range.end - origin) &<< 32) }
+        for range in ranges { hash.add(code(range.start) | code(range.end) &<< 32) }
     }
 }
 
@@ -121,26 +121,26 @@ extension Recovery {
     fileprivate func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
         hash.add(
             UInt64(phase.rawValue) | UInt64(rescued ? 1 : 0) &<< 8 | UInt64(timeouts) &<< 16
-                | UInt64(point - origin.local) &<< 32)
-        hash.add(UInt64(retransmitted - origin.local) | UInt64(lostBefore - origin.local) &<< 32)
+                | origin.local(point) &<< 32)
+        hash.add(origin.local(retransmitted) | origin.local(lostBefore) &<< 32)
         hash.add(inflations)
         if retransmittedAt.nanoseconds == .min / 2 {
             hash.add(UInt64.max)
         } else {
             hash.add(past: retransmittedAt, origin.now)
         }
-        sacked.fingerprint(into: &hash, origin.local)
+        sacked.fingerprint(into: &hash) { origin.local($0) }
     }
 }
 
 extension Reassembly {
     fileprivate func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
-        ranges.fingerprint(into: &hash, origin.remote)
-        hash.add(fin.map { UInt64($0 - origin.remote) } ?? .max)
+        ranges.fingerprint(into: &hash) { origin.remote($0) }
+        hash.add(fin.map { origin.remote($0) } ?? .max)
         hash.add(
-            duplicate.map { UInt64($0.start - origin.remote) | UInt64($0.end - origin.remote) &<< 32 } ?? .max)
+            duplicate.map { origin.remote($0.start) | origin.remote($0.end) &<< 32 } ?? .max)
         hash.add(recentCount)
-        for index in 0..<recentCount { hash.add(UInt64(recent[index] - origin.remote)) }
+        for index in 0..<recentCount { hash.add(origin.remote(recent[index])) }
     }
 }
 
@@ -148,7 +148,7 @@ extension RTTEstimator {
     fileprivate func fingerprint(into hash: inout Fingerprint) {
         hash.add(UInt64(bitPattern: smoothed))
         hash.add(UInt64(bitPattern: variation))
-        hash.add(UInt64(backoff) | (synWasLost ? 256 : 0))
+        hash.add(UInt64(backoff) | (synWasLost ? 256 : 0) | UInt64(expirations) &<< 16)
     }
 }
 

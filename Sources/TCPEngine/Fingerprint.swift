@@ -78,19 +78,38 @@ package struct Fingerprint: Hashable, Sendable {
     /// What sequence numbers and timestamps are counted from, so that two states that differ only in where the numbers
     /// begin are one.
     package struct Origin: Sendable {
-        /// A sequence number of this end's numbers.
-        package var local: SequenceNumber
-        /// One of the other end's.
-        package var remote: SequenceNumber
+        /// The ISNs this end has had, the latest first.
+        private let locals: [SequenceNumber]
+        /// Those of the other end.
+        private let remotes: [SequenceNumber]
         /// TSval's clock, in milliseconds.
-        package var clock: UInt32
-        package var now: Instant
+        package let clock: UInt32
+        package let now: Instant
 
-        package init(local: SequenceNumber, remote: SequenceNumber, now: Instant) {
-            self.local = local
-            self.remote = remote
+        package init(locals: [SequenceNumber], remotes: [SequenceNumber], now: Instant) {
+            self.locals = locals
+            self.remotes = remotes
             self.now = now
             clock = UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000)
+        }
+
+        /// One of this end's sequence numbers, in 32 bits.
+        package func local(_ number: SequenceNumber) -> UInt64 { Origin.code(number, locals) }
+
+        /// One of the other end's.
+        package func remote(_ number: SequenceNumber) -> UInt64 { Origin.code(number, remotes) }
+
+        /// Counted from the latest ISN it can belong to. Zero stands for no number: variables begin with it, and a reset that
+        /// answers a segment without ACK carries it (RFC 9293 §3.10.7.1).
+        private static func code(_ number: SequenceNumber, _ origins: [SequenceNumber]) -> UInt64 {
+            if number.rawValue == 0 { return 0xFFFF_FFFF }
+            var index: UInt64 = 0
+            for origin in origins {
+                let distance = number.distance(from: origin)
+                if distance >= -8, distance < 1 &<< 20 { return index &<< 24 | UInt64(distance &+ 8) }
+                index &+= 1
+            }
+            return UInt64(number.rawValue &* 0x9E37_79B1) | 0x8000_0000
         }
     }
 }

@@ -27,7 +27,9 @@ extension Connection {
     }
 
     private var keepAliveAt: Instant {
-        guard flags.contains(.keepAlive), state == .established || state == .closeWait, !isWaitingForPeer, unsent == 0
+        // In FIN-WAIT-2 it is the peer that is waited for, and nothing else would tell that it is gone.
+        guard flags.contains(.keepAlive), state == .established || state == .closeWait || state == .finWait2,
+            !isWaitingForPeer, unsent == 0
         else { return .distantFuture }
         let wait = Int64(keepAliveIdle) &+ Int64(keepAliveProbes) &* Int64(keepAliveInterval)
         return heardAt.advanced(byNanoseconds: wait &* 1_000_000)

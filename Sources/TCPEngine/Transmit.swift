@@ -39,7 +39,8 @@ extension Connection {
             // The window holds back what there is, and nothing in flight will bring an acknowledgment: RFC 9293 §3.8.6.1,
             // and the override time-out of §3.8.6.2.1.
             retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
-            if send.window > 0 { progressAt = context.now }
+            // RFC 9293 §3.8.3: R2 counts from here, not from when something was last acknowledged.
+            progressAt = context.now
         }
         return flags.contains(.acknowledgeNow) ? composeAcknowledgment(&context) : nil
     }

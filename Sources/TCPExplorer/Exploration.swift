@@ -47,7 +47,7 @@ public struct Exploration: Sendable {
     public func run(progress: (String, Int, Int) -> Void = { _, _, _ in }) -> ExplorationResult {
         var result = ExplorationResult(kind: kind, depth: depth)
         for scene in kind.scenes {
-            var explorer = SceneExplorer(scene, depth: depth, seed: seed)
+            var explorer = SceneExplorer(scene, depth: depth + scene.extraDepth, seed: seed)
             let (states, transitions) = (result.states, result.transitions)
             explorer.run { progress(scene.name, states + $0, transitions + $1) }
             result.states += explorer.stateCount

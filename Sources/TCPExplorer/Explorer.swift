@@ -126,15 +126,18 @@ package struct SceneExplorer {
         auditCount += 1
         let other = table.path(to: known)
         guard other != path else { return }
-        if successors(other) != successors(path) { auditFailures.append("\(other) and \(path)") }
+        let (first, second) = (successors(other), successors(path))
+        guard Set(first.keys) != Set(second.keys) else { return }
+        let moves = first.filter { second[$0.key] == nil }.map(\.value)
+        auditFailures.append("\(other) and \(path) differ after \(moves)")
     }
 
-    private func successors(_ path: [Move]) -> Set<Fingerprint> {
-        var result: Set<Fingerprint> = []
+    private func successors(_ path: [Move]) -> [Fingerprint: Move] {
+        var result: [Fingerprint: Move] = [:]
         for move in replay(path).moves() {
             let world = replay(path)
             world.make(move)
-            result.insert(world.fingerprint())
+            result[world.fingerprint()] = move
         }
         return result
     }

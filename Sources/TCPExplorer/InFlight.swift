@@ -34,8 +34,8 @@ struct InFlight {
         guard let header else { return hash }
         hash.add(UInt64(header.flags.rawValue) | UInt64(header.window) &<< 16 | UInt64(header.urgentPointer) &<< 32)
         hash.add(
-            UInt64(header.sequence - origin.local)
-                | UInt64(header.flags.contains(.ack) ? header.acknowledgment - origin.remote : 0) &<< 32)
+            origin.local(header.sequence)
+                | (header.flags.contains(.ack) ? origin.remote(header.acknowledgment) : 0) &<< 32)
         if let timestamps = header.options.timestamps {
             // An echo of zero is no echo.
             hash.add(
@@ -44,7 +44,7 @@ struct InFlight {
         }
         for index in 0..<header.options.sackCount {
             let block = header.options.sackBlocks[index]
-            hash.add(UInt64(block.start - origin.remote) | UInt64(block.end - origin.remote) &<< 32)
+            hash.add(origin.remote(block.start) | origin.remote(block.end) &<< 32)
         }
         hash.add(
             UInt64(header.options.sackCount) | (header.options.sackPermitted ? 16 : 0)

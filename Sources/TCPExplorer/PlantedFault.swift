@@ -24,6 +24,6 @@ package enum PlantedFault: Hashable, Sendable, CaseIterable {
     case losesOctet
     /// The programs do not look at what they read.
     case ignoresReads
-    /// The fingerprint forgets what the programs have done.
+    /// The fingerprint forgets what the packets on their way say.
     case forgetfulFingerprint
 }

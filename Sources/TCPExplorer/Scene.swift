@@ -58,6 +58,8 @@ package struct Scene: Sendable, CustomStringConvertible {
     /// Of the client, and of the server.
     package var programmes: [Programme]
     package var prelude: Prelude
+    /// How much deeper than the others of its kind it is explored.
+    package var extraDepth = 0
     /// How often, on one path, a packet is delivered while a copy of it stays on its way.
     package var copies = 2
     package var timestamps = false
@@ -67,6 +69,13 @@ package struct Scene: Sendable, CustomStringConvertible {
         self.name = name
         programmes = [client, server]
         self.prelude = prelude
+    }
+
+    /// The same, explored deeper.
+    package func deeper(by moves: Int) -> Scene {
+        var scene = self
+        scene.extraDepth = moves
+        return scene
     }
 
     /// The same with timestamps (RFC 7323).
@@ -106,14 +115,15 @@ public enum ExplorationKind: String, CaseIterable, Sendable {
     /// Either end aborts, in whatever state it is.
     case reset
 
-    /// The depth to which it is explored by default: the most steps of a path.
+    /// The depth to which it is explored by default: the most steps of a path. Scenes that begin with nothing on its way go
+    /// two steps further where the others begin with more.
     public var defaultDepth: Int {
         switch self {
-        case .open: 9
-        case .close: 9
+        case .open: 7
+        case .close: 8
         case .openClose: 10
-        case .simultaneous: 9
-        case .reset: 9
+        case .simultaneous: 8
+        case .reset: 8
         }
     }
 
@@ -135,8 +145,8 @@ public enum ExplorationKind: String, CaseIterable, Sendable {
             Scene(name, client: client, server: server, after: .earlier(packets))
         }
         return [
-            Scene("a client opens", client: client, server: server, after: .listening),
-            Scene("a client opens", client: client, server: server, after: .listening).withTimestamps(),
+            Scene("a client opens", client: client, server: server, after: .listening).deeper(by: 2),
+            Scene("a client opens", client: client, server: server, after: .listening).deeper(by: 2).withTimestamps(),
             after([.syn], "an old SYN"),
             after([.syn], "an old SYN").withTimestamps(),
             after([.syn, .data, .fin], "an old SYN, its data and its FIN"),
@@ -184,7 +194,7 @@ public enum ExplorationKind: String, CaseIterable, Sendable {
         let server = Programme([.write(2), .close], mayAbort: true)
         let both = Programme([.open, .close], mayAbort: true)
         return [
-            Scene("either end aborts", client: client, server: server, after: .listening),
+            Scene("either end aborts", client: client, server: server, after: .listening).deeper(by: 2),
             Scene(
                 "either end aborts an open connection", client: Programme([.write(2), .close], mayAbort: true),
                 server: server, after: .established),

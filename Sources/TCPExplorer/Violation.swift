@@ -42,16 +42,21 @@ public struct Violation: Sendable {
     /// The path in words, one line a step.
     public func steps() -> [String] {
         let world = World(scene, seed: seed, fault: fault)
-        return path.map { move in
+        var result = path.map { move in
             let text = world.words(for: move)
             world.make(move)
             return text
         }
+        guard isInFairRun else { return result }
+        world.narration = []
+        world.runFairly { _ in false }
+        result += (world.narration ?? []).map { "over a fair network: \($0)" }
+        return result
     }
 }
 
 extension World {
-    fileprivate func words(for move: Move) -> String {
+    func words(for move: Move) -> String {
         switch move {
         case .deliver(let index): "\(words(for: flight[index])) arrives"
         case .deliverCopy(let index): "\(words(for: flight[index])) arrives, and a copy stays on its way"
@@ -72,8 +77,13 @@ extension World {
         let length = packet.bytes.count - InFlight.networkHeader - header.headerLength
         let flags = header.flags.names.joined(separator: ",")
         return "the \(Host.name(1 - packet.destination))'s <\(flags)>"
-            + " seq \(header.sequence - bases[1 - packet.destination])"
-            + (header.flags.contains(.ack) ? " ack \(header.acknowledgment - bases[packet.destination])" : "")
+            + " seq \(relative(header.sequence, 1 - packet.destination))"
+            + (header.flags.contains(.ack) ? " ack \(relative(header.acknowledgment, packet.destination))" : "")
             + (length > 0 ? " with \(length) octets" : "")
+    }
+
+    /// A number counted from the latest ISN of that end.
+    private func relative(_ number: SequenceNumber, _ end: Int) -> UInt32 {
+        number - (bases[end].first ?? SequenceNumber(0))
     }
 }

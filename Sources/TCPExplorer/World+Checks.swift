@@ -46,7 +46,9 @@ extension World {
             }
             if fault == .stoppedClock, host.index == 0 { checkStoppedClock(host) }
             if !host.stack.isMemoryAccounted || host.stack.budgetRefusals > 0 {
-                fail(.memory, at: host, "The \(host.name)'s budget does not add up: \(host.stack.budgetUsed) bytes are charged.")
+                fail(
+                    .memory, at: host,
+                    "The \(host.name)'s budget does not add up: \(host.stack.budgetUsed) bytes are charged.")
             }
         }
     }
@@ -80,7 +82,8 @@ extension World {
         guard let numbers = host.connection.flatMap({ host.stack.initialSequences($0) }) else { return }
         let peer = hosts[1 - host.index]
         guard let source = peer.life(initial: numbers.remote) else {
-            return fail(.stream, at: host, "The \(host.name) read octets of a connection that the \(peer.name) never had.")
+            return fail(
+                .stream, at: host, "The \(host.name) read octets of a connection that the \(peer.name) never had.")
         }
         var octets = octets
         if fault == .losesOctet, octets.count > 1 { octets.removeFirst() }
@@ -88,7 +91,8 @@ extension World {
             let offset = host.lives[life].read
             guard offset < peer.lives[source].written, octet == peer.octet(source, offset) else {
                 return fail(
-                    .stream, at: host, "Octet \(offset) that the \(host.name) read is not the one the \(peer.name) wrote.")
+                    .stream, at: host,
+                    "Octet \(offset) that the \(host.name) read is not the one the \(peer.name) wrote.")
             }
             host.lives[life].read += 1
         }
@@ -103,9 +107,14 @@ extension World {
         let peer = hosts[1 - host.index]
         guard let numbers = host.connection.flatMap({ host.stack.initialSequences($0) }),
             let source = peer.life(initial: numbers.remote)
-        else { return fail(.endOfStream, at: host, "The \(host.name) reads the end of a stream that the \(peer.name) never had.") }
+        else {
+            return fail(
+                .endOfStream, at: host, "The \(host.name) reads the end of a stream that the \(peer.name) never had.")
+        }
         guard peer.lives[source].isClosed else {
-            return fail(.endOfStream, at: host, "The \(host.name) reads the end of the stream, but the \(peer.name) has not closed.")
+            return fail(
+                .endOfStream, at: host,
+                "The \(host.name) reads the end of the stream, but the \(peer.name) has not closed.")
         }
         guard peer.lives[source].written == host.lives[life].read else {
             return fail(

@@ -26,14 +26,17 @@ extension World {
     /// One step; whether there was one to make.
     private func stepFairly() -> Bool {
         if !flight.isEmpty {
+            narration?.append(words(for: .deliver(0)))
             deliver(flight.removeFirst())
             return true
         }
         for end in 0...1 where mayAct(end) {
+            narration?.append(words(for: .act(end)))
             act(end)
             return true
         }
         for host in hosts where host.connection != nil && !host.lives[host.lives.count - 1].isClosed {
+            narration?.append("the \(host.name) closes")
             host.lives[host.lives.count - 1].isClosed = true
             close(host)
             pump(host)
@@ -41,6 +44,7 @@ extension World {
         }
         let due = hosts.compactMap { $0.stack.inspect().lazy.compactMap(\.nextTimer).min() }.min()
         if let due {
+            narration?.append("time passes until the next timer fires")
             passTime(to: due)
             for end in 0...1 { advance(end, due: due) }
             return true
@@ -48,6 +52,7 @@ extension World {
         // Nothing will come any more: a program that still waits for its peer's FIN exits.
         for host in hosts where fault != .keepsHandles && fault != .neverCloses {
             guard let id = host.connection else { continue }
+            narration?.append("the \(host.name)'s program exits")
             recorder?.acted(.release, host, self)
             host.stack.release(id, at: now)
             host.connection = nil
@@ -70,7 +75,8 @@ extension World {
             if host.stack.budgetUsed != host.baseline {
                 fail(
                     .memory, at: host,
-                    "The \(host.name) is closed and holds \(host.stack.budgetUsed - host.baseline) bytes more than at first.")
+                    "The \(host.name) is closed and holds \(host.stack.budgetUsed - host.baseline) bytes more than at first."
+                )
             }
         }
         checkCompleteness()
@@ -81,7 +87,9 @@ extension World {
         for life in hosts[0].lives where life.hasEnded && !life.isAborted && life.error == nil {
             guard let remote = life.peerInitial, let index = hosts[1].life(initial: remote) else { continue }
             let other = hosts[1].lives[index]
-            guard other.peerInitial == life.initial, other.hasEnded, !other.isAborted, other.error == nil else { continue }
+            guard other.peerInitial == life.initial, other.hasEnded, !other.isAborted, other.error == nil else {
+                continue
+            }
             if life.read != other.written || other.read != life.written {
                 fail(
                     .completeness,

@@ -10,7 +10,9 @@ extension World {
         if counted { hash.add(copiesLeft) }
         for host in hosts { add(host, &hash) }
         var packets = Fingerprint(low: 0, high: 0)
-        for packet in flight { packets.addUnordered(packet.fingerprint(origin(1 - packet.destination))) }
+        for packet in flight where fault != .forgetfulFingerprint {
+            packets.addUnordered(packet.fingerprint(origin(1 - packet.destination)))
+        }
         hash.add(packets.low)
         hash.add(packets.high)
         hash.add(flight.count)
@@ -20,16 +22,22 @@ extension World {
     }
 
     func origin(_ end: Int) -> Fingerprint.Origin {
-        Fingerprint.Origin(local: bases[end], remote: bases[1 - end], now: now)
+        Fingerprint.Origin(locals: bases[end], remotes: bases[1 - end], now: now)
     }
 
     private func add(_ host: Host, _ hash: inout Fingerprint) {
         let origin = origin(host.index)
         host.stack.fingerprint(into: &hash, origin)
-        // Where a later connection's ISN would lie: past every window it does not matter how far.
+        // Where a later connection's ISN would lie, and how far the ISNs there were are apart, in ticks of the wheel: past
+        // every window it does not matter how far.
         let next = host.stack.initialSequence(remote: host.remote, localPort: host.local.port, at: now)
-        hash.add(min(next.distance(from: origin.local), 4 * Scene.buffer))
-        if fault != .forgetfulFingerprint { hash.add(host.position) }
+        var later = next
+        for base in bases[host.index] {
+            let nanoseconds = Int64(min(later.distance(from: base), 4 * Scene.buffer)) * 4_000
+            hash.add(Int((nanoseconds + RTTEstimator.tick / 2) / RTTEstimator.tick))
+            later = base
+        }
+        hash.add(host.position)
         hash.add(host.connection == nil)
         hash.add(host.hasAborted)
         hash.add(Int(host.toldState.rawValue))
@@ -38,7 +46,7 @@ extension World {
         var pairs = Fingerprint(low: 0, high: 0)
         for pair in host.pairs {
             var one = Fingerprint()
-            one.add(UInt64(pair.local - origin.local) | UInt64(pair.remote - origin.remote) &<< 32)
+            one.add(origin.local(pair.local) | origin.remote(pair.remote) &<< 32)
             pairs.addUnordered(one)
         }
         hash.add(pairs.low)
@@ -47,8 +55,8 @@ extension World {
 
     private func add(_ life: Life, _ origin: Fingerprint.Origin, _ hash: inout Fingerprint) {
         hash.add(
-            UInt64(life.initial - origin.local)
-                | UInt64(life.peerInitial.map { $0 - origin.remote } ?? .max) &<< 32)
+            origin.local(life.initial)
+                | (life.peerInitial.map { origin.remote($0) } ?? 0) &<< 32)
         hash.add(life.written)
         hash.add(life.read)
         hash.add(life.isClosed)

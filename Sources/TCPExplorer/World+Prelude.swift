@@ -48,7 +48,8 @@ extension World {
         exchange()
         abort(1)
         exchange()
-        passTime(to: now.advanced(byNanoseconds: 1_000_000_000))
+        // About a second: a whole number of ticks, as all times here.
+        passTime(to: now.advanced(byNanoseconds: 8192 * RTTEstimator.tick))
         for host in hosts { forget(host) }
         for kind in OldPacket.allCases where kept.contains(kind) {
             guard var packet = copies[kind] else {
@@ -105,7 +106,8 @@ extension World {
         var packet = span.mutableBytes
         packet.put16(0, at: InFlight.networkHeader + 16)
         TCPHeader.writeChecksum(
-            in: &packet, range: InFlight.networkHeader..<count, source: source, destination: destination, partial: false)
+            in: &packet, range: InFlight.networkHeader..<count, source: source, destination: destination, partial: false
+        )
     }
 
     /// A stranger that reads the wire opens a connection in the client's name.

@@ -13,10 +13,12 @@ final class World {
     var copiesLeft: Int
     /// What is wrong, once something is.
     var finding: Finding?
+    /// What the fair end did, in words, if anybody asks.
+    var narration: [String]?
     /// What is drawn, if anything is.
     var recorder: Recorder?
-    /// The ISS of the last SYN each end sent: what its sequence numbers are counted from.
-    var bases = [SequenceNumber(0), SequenceNumber(0)]
+    /// The ISNs of the SYNs each end sent, the latest first: what its sequence numbers are counted from.
+    var bases: [[SequenceNumber]] = [[], []]
     private var buffer = [UInt8](repeating: 0, count: 2048)
     /// What the wire repeats, if it is planted to.
     private var repeated: [[UInt8]?] = [nil, nil]
@@ -155,7 +157,7 @@ final class World {
             }
             swap(&scratch, &buffer)
             if packets == 100 { fail(.storm, at: host, "The \(host.name) sends without end.") }
-            if packets == 0 { break }
+            if packets == 0 || packets == 100 { break }
         }
         takeChanges(host)
         note(host)
@@ -169,7 +171,9 @@ final class World {
 
     private func emit(_ bytes: [UInt8], from host: Host) {
         var packet = InFlight(bytes: bytes, destination: 1 - host.index)
-        if packet.isSyn { bases[host.index] = packet.sequence }
+        if packet.isSyn, bases[host.index].first != packet.sequence {
+            bases[host.index].insert(packet.sequence, at: 0)
+        }
         if fault == .wireChangesData || fault == .wireAddsFin { tamper(&packet) }
         recorder?.sent(&packet, host, self)
         flight.append(packet)

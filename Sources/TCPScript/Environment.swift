@@ -7,10 +7,13 @@ public enum Platform: String, CaseIterable, Sendable {
     case linux
     /// FreeBSD.
     case freebsd
+    /// No system in particular: acknowledgments are delayed as RFC 5681 §4.2 says, from the first segment on.
+    case rfc
 
-    /// The platform a script was written for, by where it lies and what it sets: FreeBSD's scripts are kept in a folder `freebsd` or
-    /// `bsd`, or set `net.inet.*`.
+    /// The platform a script was written for. One that names an RFC as its first words was written for none; FreeBSD's are kept
+    /// in a folder `freebsd` or `bsd`, or set `net.inet.*`; all others are Linux's.
     public static func guess(for script: Script) -> Platform {
+        if script.heading.hasPrefix("RFC ") { return .rfc }
         let folders = script.name.split(separator: "/").dropLast()
         if folders.contains(where: { $0 == "freebsd" || $0 == "bsd" }) { return .freebsd }
         let commands =
@@ -38,6 +41,7 @@ struct Environment {
         var position: SourcePosition
     }
 
+    let platform: Platform
     var settings: KernelSettings
     var family = Family.ipv4
     /// How far a time may be off, in nanoseconds.
@@ -58,12 +62,13 @@ struct Environment {
         settings = KernelSettings()
         self.family = family ?? .ipv4
         if family == .ipv6, !script.options.contains(where: { $0.name == "ip_version" }) { settings.mtu = 1520 }
+        self.platform = platform
         switch platform {
-        case .linux:
+        case .linux, .rfc:
             settings.flavour = .linux
             // tcp_rmem of packetdrill's defaults: 15,728,640 octets at most, which takes a shift of 8.
             settings.windowScale = 8
-            settings.acknowledgmentPolicy = .linux
+            settings.acknowledgmentPolicy = platform == .linux ? .linux : .rfc
             settings.delayedAcknowledgment = .milliseconds(40)
             settings.minimumRTO = .milliseconds(200)
         case .freebsd:

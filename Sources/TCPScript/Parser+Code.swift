@@ -5,8 +5,8 @@ extension Parser {
         guard scanner.take("%{") else { throw scanner.expected("'%{'") }
         var block = CodeBlock(statements: [])
         while true {
-            try scanner.skipBlanks()
-            while scanner.take(";") { try scanner.skipBlanks() }
+            skipCodeLines()
+            while scanner.take(";") { skipCodeLines() }
             if scanner.take("}%") { return block }
             guard !scanner.isAtEnd else {
                 throw scanner.error("a code block begins here and has no end, '}%'", at: start)
@@ -22,11 +22,25 @@ extension Parser {
 
     /// Blanks within a statement; newlines too where a parenthesis is open.
     private mutating func skipCodeBlanks() throws(ScriptError) {
-        if depth > 0 { return try scanner.skipBlanks() }
+        if depth > 0 { return skipCodeLines() }
         scanner.skipSpaces()
         while scanner.isNext("\\\n") {
             scanner.advance(2)
             scanner.skipSpaces()
+        }
+    }
+
+    /// Blanks, newlines and comments, which begin with `#` here: `//` divides.
+    private mutating func skipCodeLines() {
+        while true {
+            scanner.skipSpaces()
+            if scanner.isNext("\n") || scanner.isNext("\r") {
+                scanner.advance()
+            } else if scanner.isNext("#") {
+                scanner.skipLine()
+            } else {
+                return
+            }
         }
     }
 
@@ -225,12 +239,12 @@ extension Parser {
             if text.hasPrefix(".") { text = "0" + text }
             if text.hasSuffix(".") { text += "0" }
         }
-        if scanner.byte() | 0x20 == UInt8(ascii: "e"),
-            Scanner.isDigit(scanner.byte(1)) || scanner.byte(1) == UInt8(ascii: "-")
-        {
-            scanner.advance()
+        let sign = scanner.byte(1) == UInt8(ascii: "+") || scanner.byte(1) == UInt8(ascii: "-") ? 1 : 0
+        if scanner.byte() | 0x20 == UInt8(ascii: "e"), Scanner.isDigit(scanner.byte(1 + sign)) {
+            text += scanner.isNext("e-") || scanner.isNext("E-") ? "e-" : "e"
+            scanner.advance(1 + sign)
             isWhole = false
-            text += "e" + (scanner.take("-") ? "-" : "") + scanner.takeWhile(Scanner.isDigit)
+            text += scanner.takeWhile(Scanner.isDigit)
         }
         if isWhole, let value = Int64(text) { return .integer(value) }
         guard !isWhole, let value = Double(text) else { throw scanner.error("expected a number below 2⁶³", at: start) }

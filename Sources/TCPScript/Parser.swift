@@ -30,6 +30,7 @@ public struct Parser {
 
     private mutating func script(name: String) throws(ScriptError) -> Script {
         var script = Script(name: name)
+        script.heading = scanner.heading
         try scanner.skipBlanks()
         while scanner.isNext("--") {
             script.options.append(try option())

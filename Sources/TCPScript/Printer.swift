@@ -5,7 +5,8 @@ internal import TCPWire
 extension Script {
     /// The script as text, one event a line.
     public var text: String {
-        var lines = options.map { $0.value.isEmpty ? "--\($0.name)" : "--\($0.name)=\($0.value)" }
+        var lines = heading.isEmpty ? [] : ["// \(heading)"]
+        lines += options.map { $0.value.isEmpty ? "--\($0.name)" : "--\($0.name)=\($0.value)" }
         lines += setUp.map { "`\($0.text)`" }
         lines += events.map(\.text)
         return lines.joined(separator: "\n") + "\n"

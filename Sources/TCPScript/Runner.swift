@@ -66,7 +66,7 @@ public final class Runner {
         listeningPort = environment.localPort
         matcher = Matcher(
             timestampTick: environment.timestampTick, timestampTolerance: environment.tolerance,
-            marksTrains: environment.settings.flavour == .linux)
+            marksTrains: environment.platform == .linux)
     }
 
     /// Plays a script.
@@ -250,7 +250,7 @@ public final class Runner {
         let information = inspected.flatMap { kernel.information(of: $0) }
         do throws(CodeFailure) {
             try evaluator.run(block) { name in
-                if name.hasPrefix("tcpi_") { return information?.value(of: name).map { .integer(Int64($0)) } }
+                if name.hasPrefix("tcpi_") { return information?[name].map { .integer($0) } }
                 return Linux.value(of: name).map { .integer(Int64($0)) }
             }
         } catch {

@@ -61,6 +61,17 @@ struct Scanner {
         while !isAtEnd, byte() != UInt8(ascii: "\n") { advance() }
     }
 
+    /// The words of the comment that stands here, if one does.
+    var heading: String {
+        guard isNext("//") else { return "" }
+        var start = offset + 2
+        while start < bytes.count, bytes[start] == UInt8(ascii: " ") { start += 1 }
+        var end = start
+        while end < bytes.count, bytes[end] != UInt8(ascii: "\n") { end += 1 }
+        while end > start, bytes[end - 1] <= UInt8(ascii: " ") { end -= 1 }
+        return String(decoding: bytes[start..<end], as: UTF8.self)
+    }
+
     // MARK: Tokens
 
     func isNext(_ text: StaticString) -> Bool {

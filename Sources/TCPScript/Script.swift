@@ -2,6 +2,8 @@
 public struct Script: Equatable, Sendable {
     /// The name the script was read under, usually a path.
     public var name: String
+    /// The words of the comment that the script begins with, `//` and blanks taken away; empty when it begins with something else.
+    public var heading = ""
     /// The `--name=value` lines at the top.
     public var options: [ScriptOption]
     /// The commands in backticks before the first event.

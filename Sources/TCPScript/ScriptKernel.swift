@@ -25,8 +25,8 @@ public protocol ScriptKernel: AnyObject {
     /// What a call came to; time passes until it returns, up to `limit`.
     func result(of call: CallID, before limit: Instant) -> CallResult?
 
-    /// What `TCP_INFO` says of a descriptor.
-    func information(of descriptor: Int32) -> TCPInfo?
+    /// What `TCP_INFO` says of a descriptor, by the names its fields have in C; `nil` when it is no socket's.
+    func information(of descriptor: Int32) -> [String: Int64]?
 
     /// The state of every connection, a line each.
     func describeConnections() -> [String]
@@ -65,7 +65,11 @@ public final class DirectKernel: ScriptKernel {
         }
     }
 
-    public func information(of descriptor: Int32) -> TCPInfo? { kernel.information(of: descriptor) }
+    public func information(of descriptor: Int32) -> [String: Int64]? {
+        kernel.information(of: descriptor).map { information in
+            Dictionary(information.fields.map { ($0.name, Int64($0.value)) }) { first, _ in first }
+        }
+    }
 
     public func describeConnections() -> [String] {
         kernel.sockets().map { socket in

@@ -101,7 +101,13 @@ struct FlowTable: ~Copyable {
         }
         buckets[hole] = FlowTable.vacant
         count &-= 1
-        if count &* 8 < buckets.count, buckets.count > FlowTable.minimumCapacity {
+        if count == 0, buckets.count > FlowTable.minimumCapacity {
+            // The old buckets go first: an empty table shrinks though the budget has no room for a second.
+            budget.release(buckets.count &* 4)
+            buckets = []
+            buckets = [UInt32](repeating: FlowTable.vacant, count: FlowTable.minimumCapacity)
+            _ = budget.reserve(FlowTable.minimumCapacity &* 4)
+        } else if count &* 8 < buckets.count, buckets.count > FlowTable.minimumCapacity {
             _ = resize(to: max(FlowTable.minimumCapacity, buckets.count / 4), tables, secret, &budget)
         }
     }

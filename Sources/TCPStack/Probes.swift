@@ -67,6 +67,12 @@ package struct FlowTableProbe: ~Copyable {
         return slot
     }
 
+    /// Takes all that is left of the budget, and says how much.
+    package mutating func takeRest() -> Int {
+        let rest = budget.remaining
+        return budget.reserve(rest) ? rest : 0
+    }
+
     package func find(_ key: FlowKey) -> UInt32? { table.find(key, hash: key.hash(secret), tables)?.slot }
 
     package mutating func remove(_ slot: UInt32) {

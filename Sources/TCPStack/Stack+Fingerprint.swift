@@ -10,7 +10,7 @@ import TCPWire
 // - `wheel` and the `timer` of a connection: a timer of the wheel may fire early, and its owner then sets it anew; what counts
 //   is the owner's deadline. An entry's timer is hashed, because it is the deadline.
 // - `counts`, `changes`, `changesHead`: what was counted or recorded.
-// - `nextGeneration` and generations: handles.
+// - `nextGeneration`, a record's `generation` and `listener.generation`: handles.
 // - `trimAt`, the pool and the budget: they decide nothing while there is room. `isMemoryAccounted` holds them to what is
 //   hashed.
 // - `waitingForMemory`: empty while there is room; its number is hashed all the same.
@@ -76,11 +76,12 @@ extension Stack {
         let info = tables.entries[index].info
         hash.add(UInt64(info.rawValue) | UInt64(tables.entries[index].segmentSize) &<< 16)
         hash.add(
-            UInt64(tables.entries[index].send - origin.local)
-                | UInt64(tables.entries[index].receive - origin.remote) &<< 32)
+            origin.local(tables.entries[index].send)
+                | origin.remote(tables.entries[index].receive) &<< 32)
         let timestamp = info.contains(.timestamps) ? tables.entries[index].timestamp &- origin.clock : 0
         hash.add(UInt64(timestamp) | UInt64(tables.entries[index].listener) &<< 32)
-        hash.add(deadline: wheel.due(tables.entries[index].timer) ?? .distantFuture, origin.now)
+        // Not as a deadline alone: a half-open entry tells by it when its SYN-ACK was sent.
+        hash.add(past: wheel.due(tables.entries[index].timer) ?? .distantFuture, origin.now)
     }
 
     private func addKey(_ key: FlowKey, _ hash: inout Fingerprint) {
@@ -107,7 +108,7 @@ extension Stack {
         hash.add(acceptable.count)
         hash.add(waitingForMemory.count)
         control.fingerprint(into: &hash, origin)
-        if let sequence = context.bareReset { hash.add(UInt64(sequence - origin.local)) }
+        if let sequence = context.bareReset { hash.add(origin.local(sequence)) }
     }
 }
 
@@ -117,7 +118,7 @@ extension ControlQueue {
             hash.add(
                 UInt64(packet.kind.rawValue) | UInt64(packet.hasAcknowledgment ? 256 : 0)
                     | UInt64(packet.entry) &<< 32)
-            hash.add(UInt64(packet.sequence - origin.local) | UInt64(packet.acknowledgment - origin.remote) &<< 32)
+            hash.add(origin.local(packet.sequence) | origin.remote(packet.acknowledgment) &<< 32)
             hash.add(UInt64(packet.trafficClass) | UInt64(packet.hopLimit) &<< 8)
             hash.add(UInt64(packet.key.remotePort) | UInt64(packet.key.localPort) &<< 16)
             if let timestamps = packet.timestamps {

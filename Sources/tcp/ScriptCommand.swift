@@ -41,7 +41,9 @@ struct ScriptCommand: ParsableCommand {
     var strict = false
 
     @Option(
-        help: "Whose figures a script counts on where it sets none: linux, freebsd, or auto by folder and contents.")
+        help:
+            "Whose figures a script counts on where it sets none: linux, freebsd, rfc (no system in particular), or auto by folder and contents."
+    )
     var platform = "auto"
 
     @Option(
@@ -54,7 +56,7 @@ struct ScriptCommand: ParsableCommand {
 
     func validate() throws {
         guard platform == "auto" || Platform(rawValue: platform) != nil else {
-            throw ValidationError("--platform takes linux, freebsd or auto, not '\(platform)'")
+            throw ValidationError("--platform takes linux, freebsd, rfc or auto, not '\(platform)'")
         }
         guard Family(rawValue: ipVersion) != nil else {
             throw ValidationError("--ip-version takes ipv4, ipv6 or ipv4-mapped-ipv6, not '\(ipVersion)'")

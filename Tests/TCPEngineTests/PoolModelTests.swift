@@ -23,7 +23,8 @@ struct PoolModelTests {
                     let bytes = [UInt8](repeating: octet, count: BlockPool.blockSize)
                     pool.store(bytes.span.bytes, in: block, at: 0)
                 } else if let block = model.keys.sorted().randomElement(using: &random) {
-                    #expect(holds(block, model[block] ?? 0, pool), "seed \(seed): block \(block) has changed")
+                    let isKept = holds(block, model[block] ?? 0, pool)
+                    #expect(isKept, "seed \(seed): block \(block) has changed")
                     pool.release(block)
                     model[block] = nil
                     if Int.random(in: 0..<10, using: &random) == 0 {
@@ -34,7 +35,8 @@ struct PoolModelTests {
                 #expect(budget.used == pool.usedBytes + pool.idleBytes && budget.used <= budget.limit, "seed \(seed)")
             }
             for (block, octet) in model {
-                #expect(holds(block, octet, pool), "seed \(seed): block \(block) has changed")
+                let isKept = holds(block, octet, pool)
+                #expect(isKept, "seed \(seed): block \(block) has changed")
                 pool.release(block)
             }
             pool.trim(all: true, &budget)
@@ -75,7 +77,8 @@ struct PoolModelTests {
                     queue.removeFirst(gone, &pool)
                     model.removeFirst(gone)
                 }
-                #expect(queue.count == model.count && contents(queue, pool) == model, "seed \(seed)")
+                let kept = contents(queue, pool)
+                #expect(queue.count == model.count && kept == model, "seed \(seed)")
                 #expect(queue.heldBlocks == pool.usedBlocks, "seed \(seed)")
             }
             queue.removeAll(&pool)

@@ -32,7 +32,8 @@ import Testing
         Subject(module: "TCPStack", file: "ControlQueue.swift", type: "struct ControlPacket", prefix: "packet."),
     ]
 
-    @Test("Every stored field is in the fingerprint, or left out for a reason that is written there", arguments: subjects)
+    @Test(
+        "Every stored field is in the fingerprint, or left out for a reason that is written there", arguments: subjects)
     func covered(subject: Subject) throws {
         let fields = try storedFields(of: subject)
         #expect(!fields.isEmpty, "no stored field of \(subject.type) was found in \(subject.file)")
@@ -53,7 +54,10 @@ import Testing
     @Test("A field that the fingerprint does not know is found")
     func finds() throws {
         let fields = FingerprintFieldTests.storedFields(
-            in: ["struct Thing {", "    var known = 1", "    package var forgotten: UInt8", "    var sum: Int { 3 }", "}"],
+            in: [
+                "struct Thing {", "    var known = 1", "    package var forgotten: UInt8", "    var sum: Int { 3 }",
+                "}",
+            ],
             type: "struct Thing")
         #expect(fields == ["known", "forgotten"])
     }
@@ -65,17 +69,21 @@ import Testing
 
     /// The names of the properties that are declared one level inside `type`, and have no body.
     static func storedFields(in lines: [String], type: String) -> [String] {
-        guard let start = lines.firstIndex(where: { line in
-            guard let range = line.firstRange(of: type) else { return false }
-            return line[range.upperBound...].first.map { !$0.isLetter } ?? true
-        }) else { return [] }
+        guard
+            let start = lines.firstIndex(where: { line in
+                guard let range = line.firstRange(of: type) else { return false }
+                return line[range.upperBound...].first.map { !$0.isLetter } ?? true
+            })
+        else { return [] }
         let indent = lines[start].prefix { $0 == " " }.count
         var fields: [String] = []
         for line in lines[(start + 1)...] {
             if line.hasPrefix(String(repeating: " ", count: indent) + "}") { break }
             guard line.prefix(while: { $0 == " " }).count == indent + 4, !line.contains("static") else { continue }
             var words = line.split(separator: " ").map(String.init)
-            while let first = words.first, ["package", "public", "private", "private(set)", "fileprivate"].contains(first) {
+            while let first = words.first,
+                ["package", "public", "private", "private(set)", "fileprivate"].contains(first)
+            {
                 words.removeFirst()
             }
             guard words.count > 1, words[0] == "var" || words[0] == "let", words.last != "{", !line.contains(" { ")

@@ -3,9 +3,9 @@ import Testing
 
 @Suite struct FingerprintTests {
     #if DEBUG
-        static let depth = 3
+        static let depth = 2
     #else
-        static let depth = 4
+        static let depth = 3
     #endif
 
     static let scenes = ExplorationKind.allCases.flatMap(\.scenes)

@@ -63,7 +63,7 @@ import Testing
         explorer.violationLimit = 1
         explorer.run()
         let violation = try #require(explorer.violations.first)
-        #expect(violation.steps().first == "the client opens")
+        #expect(violation.steps().first == "over a fair network: the client opens")
         let drawing = Ladder(violation.trace()).lines().joined(separator: "\n")
         #expect(drawing.contains("SYN-SENT") && drawing.contains("client"))
         let script = violation.script()
@@ -81,7 +81,7 @@ import Testing
         let calls = script.drop { !$0.contains("listen(3, 1) = 0") }.dropFirst()
         #expect(calls.contains { $0.contains("< S 0:0(0) win 4096 <mss 1460,nop,nop,sackOK>") })
         #expect(calls.contains("+0 > S. 0:0(0) ack 1 win 4096 <mss 1460,nop,nop,sackOK>"))
-        #expect(calls.contains("+0 < . 1:1(0) ack 1 win 4096"))
+        #expect(calls.contains("+0.000131072 < . 1:1(0) ack 1 win 4096"))
         #expect(calls.contains("+0 accept(3, ..., ...) = 4"))
         #expect(calls.contains("+0 < FP. 1:3(2) ack 1 win 4096"))
     }

@@ -55,7 +55,7 @@ import Testing
     @Test("Statements end with the line or a semicolon; names live on; lines go on within parentheses")
     func statements() throws {
         #expect(try run("a = 1; b = a + 1\nprint a, b\npass; a == 2") == ["1 2"])
-        #expect(try run("print (1 +\n  2)  # not a statement") == ["3"])
+        #expect(try run("print (1 +\n  2)  # not a statement\n") == ["3"])
         #expect(try run("assert tcpi_rtt == 5, tcpi_rtt; print (tcpi_rtt, 'us')", ["tcpi_rtt": 5]) == ["5 us"])
     }
 

@@ -48,7 +48,9 @@ import Testing
         #expect(failure.position == script.events[index].position)
     }
 
-    @Test("The first line of a script names the section of an RFC, and says in a sentence what it shows", arguments: names)
+    @Test(
+        "The first line of a script names the section of an RFC, and says in a sentence what it shows", arguments: names
+    )
     func firstLine(name: String) throws {
         let line = String(decoding: try SuiteTests.text(name).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
         // `// RFC 9293 §3.10.7.4, fifth [U-35]: sentence.`

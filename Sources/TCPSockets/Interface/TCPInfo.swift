@@ -105,7 +105,7 @@ public struct TCPInfo: Hashable, Sendable {
         return result
     }
 
-    private var layout: [(name: String, offset: Int, width: Int, value: UInt64)] {
+    package var layout: [(name: String, offset: Int, width: Int, value: UInt64)] {
         [
             ("tcpi_state", 0, 1, UInt64(state)), ("tcpi_ca_state", 1, 1, UInt64(congestionState)),
             ("tcpi_retransmits", 2, 1, UInt64(retransmits)), ("tcpi_probes", 3, 1, UInt64(probes)),

@@ -62,4 +62,15 @@ struct FlowTableModelTests {
         for (number, slot) in stored { #expect(table.find(key(number)) == slot) }
         #expect(table.find(key(5_000)) == nil)
     }
+
+    @Test("An empty table holds what a new one holds, though the budget was used up while it shrank")
+    func emptyWithoutMemory() {
+        var table = FlowTableProbe(secret: StackSecret(1, 2), limit: 1 << 20)
+        let empty = table.held
+        let slots = (0..<60).compactMap { table.insert(key($0)) }
+        #expect(slots.count == 60)
+        let rest = table.takeRest()
+        for slot in slots { table.remove(slot) }
+        #expect(table.held - rest == empty)
+    }
 }

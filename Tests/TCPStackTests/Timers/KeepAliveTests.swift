@@ -144,4 +144,21 @@ struct KeepAliveTests {
         peer.expectState(.closed)
         #expect(peer.status?.error == .timedOut)
     }
+
+    @Test(
+        "FIN-WAIT-2 is kept alive while its program waits for the peer, and a dead peer found there [MUST-26]",
+        arguments: Family.allCases)
+    func finWait2(family: Family) {
+        let peer = alive(family)
+        peer.close()
+        peer.expect([.fin, .ack], seq: 1)
+        peer.send(.ack, ack: 2)
+        peer.expectState(.finWait2)
+        peer.expect(.ack, seq: 1, ack: 1, after: .seconds(10))
+        peer.send(.ack, ack: 2)
+        peer.expect(.ack, seq: 1, ack: 1, after: .seconds(10))
+        peer.host.advance(by: .seconds(20))
+        peer.expectState(.closed)
+        #expect(peer.status?.error == .timedOut)
+    }
 }

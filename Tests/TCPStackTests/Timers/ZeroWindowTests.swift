@@ -98,6 +98,22 @@ struct ZeroWindowTests {
         peer.expect(.ack, length: nil, within: .seconds(61))
     }
 
+    @Test(
+        "Octets written when the window has long been closed are probed for: R2 counts from then [MUST-20, MUST-36, MUST-37]",
+        arguments: Family.allCases)
+    func longClosed(family: Family) {
+        let peer = ScriptedPeer(family)
+        peer.establish()
+        peer.window = 0
+        peer.send(.ack)
+        peer.offeredEdge = 1
+        peer.host.advance(by: .seconds(400))
+        peer.write(100)
+        peer.expectNothing()
+        expectProbe(peer, after: .milliseconds(200))
+        peer.expectState(.established)
+    }
+
     @Test("A closed window whose probes nobody answers ends with R2 [MUST-20, MUST-37]", arguments: Family.allCases)
     func unanswered(family: Family) {
         let peer = closed(family)
