@@ -10,6 +10,8 @@ public final class Runner {
         /// The version of IP for scripts that do not name one; `nil` is IPv4. Over IPv6 the MTU is 20 octets greater where a script sets
         /// none, so that segments have the same size.
         public var family: Family?
+        /// A library with the table of calls that packetdrill loads, to play scripts on the stack behind it; `nil` is this one, directly.
+        public var library: String?
         /// Whether a packet that no line of the script expects fails it, at the latest when the script ends.
         public var isStrict = false
 
@@ -71,10 +73,11 @@ public final class Runner {
 
     /// Plays a script.
     ///
-    /// - Parameter makeKernel: makes what it is played on, with these settings; a virtual kernel of its own, if nothing else is said.
+    /// - Parameter makeKernel: makes what it is played on, with these settings; if nothing is said, the library that the
+    ///   options name, or a virtual kernel of the script's own.
     public static func run(
         _ script: Script, options: Options = Options(),
-        on makeKernel: (KernelSettings) -> any ScriptKernel = { DirectKernel($0) }
+        on makeKernel: ((KernelSettings) -> any ScriptKernel)? = nil
     ) -> Report {
         do throws(Environment.Unavailable) {
             var script = script
@@ -85,8 +88,21 @@ public final class Runner {
                 try environment.apply(command)
                 script.rebaseAfterFirst()
             }
-            let runner = Runner(script, environment, options, makeKernel(environment.settings))
-            return runner.report()
+            let kernel: any ScriptKernel
+            if let makeKernel {
+                kernel = makeKernel(environment.settings)
+            } else if let library = options.library {
+                do throws(TableError) {
+                    kernel = try TableKernel(library: library, environment.settings)
+                } catch {
+                    let place = SourcePosition(line: 1, column: 1)
+                    let failure = Report.Failure(position: place, reason: error.reason, expected: "")
+                    return Report(file: script.name, outcome: .failed(failure))
+                }
+            } else {
+                kernel = DirectKernel(environment.settings)
+            }
+            return Runner(script, environment, options, kernel).report()
         } catch {
             return Report(file: script.name, outcome: .skipped(error.reason, at: error.position))
         }

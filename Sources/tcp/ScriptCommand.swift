@@ -51,6 +51,12 @@ struct ScriptCommand: ParsableCommand {
             "What scripts that do not say are played over: ipv4, ipv6, or ipv4-mapped-ipv6.", valueName: "version"))
     var ipVersion = "ipv4"
 
+    @Option(
+        help: ArgumentHelp(
+            "Play them on the stack in this library, which packetdrill could load by --so_filename, as libTCPPacketdrill.so.",
+            valueName: "file"))
+    var library: String?
+
     @Option(help: "How many scripts to play at a time (default: one for each processor).")
     var jobs: Int?
 
@@ -86,6 +92,7 @@ struct ScriptCommand: ParsableCommand {
         var options = Runner.Options()
         options.platform = Platform(rawValue: platform)
         options.isStrict = strict
+        options.library = library
         options.family = Family(rawValue: ipVersion)
         let counts = SharedCounts()
         let (json, verbose) = (json, verbose)

@@ -19,26 +19,27 @@ struct TableModeTests {
         return "libTCPPacketdrill.so"
     }()
 
-    @Test("Every public script of class A that passes directly passes through the table")
-    func classA() throws {
-        for entry in try SharedScripts.entries() where entry.isClassA {
+    @Test("Every public script that passes directly passes through the table")
+    func publicScripts() throws {
+        var options = Runner.Options()
+        options.library = TableModeTests.library
+        for entry in try SharedScripts.entries() {
             let path = SharedScripts.location(of: entry)
-            let script = try Parser.parse(try ScriptFiles.read(path), name: path)
-            guard Runner.run(script).outcome == .passed else { continue }
-            var fault: TableError?
-            let report = Runner.run(script) { settings in
-                do throws(TableError) {
-                    return try TableKernel(library: TableModeTests.library, settings)
-                } catch {
-                    fault = error
-                    return DirectKernel(settings)
-                }
-            }
-            if let fault {
-                Issue.record("\(fault)")
-                return
-            }
+            guard Batch.run(path).outcome == .passed else { continue }
+            let report = Batch.run(path, options: options)
             #expect(report.outcome == .passed, "\(report.lines.joined(separator: "\n"))")
         }
+    }
+
+    @Test("A library that is none is said to be none")
+    func noLibrary() throws {
+        var options = Runner.Options()
+        options.library = "/nowhere/libnone.so"
+        let report = Runner.run(Array(RunnerTests.opening.utf8), name: "test.pkt", options: options)
+        guard case .failed(let failure) = report.outcome else {
+            Issue.record("\(report.lines)")
+            return
+        }
+        #expect(failure.reason.contains("/nowhere/libnone.so"))
     }
 }
