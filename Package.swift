@@ -27,6 +27,9 @@ let countingAllocator = ["malloc", "calloc", "realloc", "memalign", "aligned_all
 /// Links the command with Swift's own libraries: it starts faster, and holds what it uses of them instead of all.
 let staticLibrary = ["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"]
 
+/// The library that programs in C load brings Swift's own libraries along, and shows none of their names.
+let loadedLibrary = ["-static-stdlib", "-Xlinker", "--exclude-libs=ALL"]
+
 let coreTargets: [Target] = [
     .target(name: "TCPWire", swiftSettings: core),
     .target(name: "TCPEngine", dependencies: ["TCPWire"], swiftSettings: core),
@@ -46,7 +49,9 @@ let hostedTargets: [Target] = [
         name: "TCPFuzzTests", dependencies: ["TCPFuzz", "TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .systemLibrary(name: "CLinux"),
     .target(name: "TCPSockets", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
-    .target(name: "TCPPacketdrill", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house),
+    .target(
+        name: "TCPPacketdrill", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house,
+        linkerSettings: [.unsafeFlags(loadedLibrary, .when(platforms: [.linux]))]),
     .testTarget(name: "TCPPacketdrillTests", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house),
     .testTarget(
         name: "TCPSocketsTests", dependencies: ["TCPSockets", "TCPStack", "TCPEngine", "TCPWire"],

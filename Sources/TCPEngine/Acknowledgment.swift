@@ -15,7 +15,9 @@ extension Connection {
             establish(header, &context)
         }
         // RFC 5961 §5.2: SND.UNA − MAX.SND.WND =< SEG.ACK =< SND.NXT, else a challenge.
-        guard number <= send.next, number >= send.unacknowledged + (-Int(send.maximumWindow)) else {
+        // By the distance: the number half the circle away is both before and after.
+        let ahead = number.distance(from: send.unacknowledged)
+        guard ahead <= inFlight, ahead >= -Int(send.maximumWindow) else {
             challenge(&context)
             return false
         }

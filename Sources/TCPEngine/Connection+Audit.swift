@@ -36,7 +36,8 @@ extension Connection {
 
     private func auditReceiving(_ context: borrowing Context) -> StaticString? {
         guard state != .synSent else { return nil }
-        if receive.edge < receive.next { return "RCV.NXT lies past the window's right edge" }
+        // A FIN right behind the last octet of the window is taken, though it stands outside.
+        if receive.edge + (isReceiving ? 0 : 1) < receive.next { return "RCV.NXT lies past the window's right edge" }
         if receive.acknowledged > receive.next { return "more was acknowledged than received" }
         let unit = 1 &<< Int(receive.scale)
         if isReceiving, advertisedWindow &+ receiveQueue.count > context.parameters.receiveBuffer &+ unit {

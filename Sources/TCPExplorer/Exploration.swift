@@ -8,6 +8,8 @@ public struct ExplorationResult: Sendable {
     public var states = 0
     /// Moves made and looked at: from each world above the depth, each that there is.
     public var transitions = 0
+    /// Whether all paths were tried: not, when there were too many worlds to remember.
+    public var isComplete = true
     /// What does not hold, shortest paths first within a scene.
     public var violations: [Violation] = []
     /// What was explored, with its figures.
@@ -53,6 +55,7 @@ public struct Exploration: Sendable {
             result.states += explorer.stateCount
             result.transitions += explorer.transitionCount
             result.violations += explorer.violations
+            result.isComplete = result.isComplete && explorer.isComplete
             result.scenes.append(
                 SceneFigures(
                     name: scene.name, states: explorer.stateCount, transitions: explorer.transitionCount,

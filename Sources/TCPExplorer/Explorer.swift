@@ -15,6 +15,10 @@ package struct SceneExplorer {
     package var auditInterval = 0
     /// Violations after which it ends.
     package var violationLimit = 10
+    /// Worlds after which it ends, however deep it has come: 16 million take about a gigabyte.
+    package var stateLimit = 16_000_000
+    /// Whether it came to the end of all paths.
+    package private(set) var isComplete = true
 
     package private(set) var stateCount = 0
     package private(set) var transitionCount = 0
@@ -57,10 +61,11 @@ package struct SceneExplorer {
             var next: [Int] = []
             for number in level {
                 expand(number, &table, &next, progress)
-                if violations.count >= violationLimit { break }
+                isComplete = table.count < stateLimit && settled.count < 2 * stateLimit
+                if violations.count >= violationLimit || !isComplete { break }
             }
             level = next
-            if violations.count >= violationLimit { break }
+            if violations.count >= violationLimit || !isComplete { break }
         }
         frontierCount = level.count
         stateCount = table.count

@@ -107,6 +107,9 @@ public struct Stack: ~Copyable {
         return report
     }
 
+    /// What the budget says is held, in bytes. `memory` counts the same where it lies, and must come to the same.
+    package var budgetUsed: Int { context.budget.used }
+
     /// The next change of state, if the configuration asks for them to be kept. Take them often: they wait without limit.
     public mutating func nextStateChange() -> StateChange? {
         guard changesHead < changes.count else { return nil }

@@ -64,6 +64,10 @@ struct ExploreCommand: ParsableCommand {
             if !json { Terminal.say(["", "Written as \(file)"] + ladder(violation)) }
         }
         if json { Terminal.say([result.resultLine]) }
+        guard result.isComplete else {
+            Terminal.complain("There are more worlds than fit into memory: choose a smaller '--depth'.")
+            throw ExitCode.failure
+        }
         guard result.violations.isEmpty else { throw ExitCode.failure }
     }
 

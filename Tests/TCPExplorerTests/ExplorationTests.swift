@@ -5,7 +5,7 @@ import Testing
     #if DEBUG
         static let depth = 3
     #else
-        static let depth = 5
+        static let depth = 4
     #endif
 
     @Test("Nothing is violated in any order of a few steps", arguments: ExplorationKind.allCases)
@@ -26,6 +26,14 @@ import Testing
         let other = Exploration(.close, depth: 3, seed: 7).run()
         #expect(first.states == second.states && first.transitions == second.transitions)
         #expect(first.states == other.states && first.transitions == other.transitions)
+    }
+
+    @Test("An exploration with more worlds than it may remember ends early, and says so")
+    func bounded() {
+        var explorer = SceneExplorer(ExplorationKind.close.scenes[0], depth: 6)
+        explorer.stateLimit = 500
+        explorer.run()
+        #expect(!explorer.isComplete && explorer.stateCount < 600)
     }
 
     @Test("A move keeps its meaning in sixteen bits")

@@ -37,6 +37,8 @@ package struct MutantRun {
         }
     }
 
+    /// Whether the tests that take long are left out.
+    package var isQuick = false
     /// Tests that take long, as the test library's regular expressions: they run only when the others noticed nothing.
     private var long: [String] = []
 
@@ -71,11 +73,23 @@ package struct MutantRun {
             )
         }
         let seconds = MutantRun.childrensSeconds() - before
-        processorLimit = 10 + Int(seconds * 3)
+        try takeDurations(from: events)
+        return seconds
+    }
+
+    /// Takes what the last run without a mutant left, if the same build had one; says whether it did.
+    package mutating func reuseUnchanged() throws(ProofError) -> Bool {
+        let events = package.folder + "/events"
+        guard Files.exists(events) else { return false }
+        try takeDurations(from: events)
+        return true
+    }
+
+    private mutating func takeDurations(from events: String) throws(ProofError) {
         let durations = MutantRun.durations(in: try Files.text(events))
         let total = durations.reduce(0) { $0 + $1.seconds }
-        long = durations.filter { $0.seconds > total / 200 }.map { MutantRun.expression($0.id) }
-        return seconds
+        processorLimit = 30 + Int(total * 2)
+        long = durations.filter { $0.seconds > total / 1000 }.map { MutantRun.expression($0.id) }
     }
 
     /// How long each test took, from the test library's stream of events, one a line of JSON.
@@ -117,7 +131,7 @@ package struct MutantRun {
     /// Runs the tests with mutant `number` until the first failure: those that take long last.
     package func run(_ number: Int) throws(ProofError) -> Verdict {
         let verdict = try run(number, long.flatMap { ["--skip", $0] })
-        if verdict.isNoticed || long.isEmpty { return verdict }
+        if verdict.isNoticed || long.isEmpty || isQuick { return verdict }
         return try run(number, long.flatMap { ["--filter", $0] })
     }
 

@@ -78,6 +78,9 @@ struct MutantsCommand: ParsableCommand {
         }
     }
 
+    @Flag(help: "Leave out the tests that take long: what survives the others may still be noticed by those.")
+    var quick = false
+
     private var selection: (remainder: Int, divisor: Int)? {
         guard let numbers = part?.split(separator: "/").map({ Int($0) }), numbers.count == 2,
             let remainder = numbers[0],
@@ -112,8 +115,13 @@ struct MutantsCommand: ParsableCommand {
         if !skipBuild { try package.write() }
         var run = MutantRun(package)
         if !skipBuild { try run.build() }
-        let seconds = try run.runUnchanged()
-        if !json { print("the tests pass without a mutant, in \(tenths(seconds)) s of processor time") }
+        run.isQuick = quick
+        if skipBuild, try run.reuseUnchanged() {
+            // The tests passed without a mutant when this build was made.
+        } else {
+            let seconds = try run.runUnchanged()
+            if !json { print("the tests pass without a mutant, in \(tenths(seconds)) s of processor time") }
+        }
         fflush(nil)
         let results = try Workers(run, numbers) { number, verdict in
             report(mutants[number - 1], lines[number - 1], verdict)

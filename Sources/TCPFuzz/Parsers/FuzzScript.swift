@@ -22,6 +22,7 @@ func fuzzScript(_ input: RawSpan) {
             again.events.count == script.events.count && again.options.count == script.options.count,
             "a script has lost lines:\n\(printed)")
     } catch {
-        fatalError("a script that was printed cannot be read: \(error)\n\(printed)")
+        // Printed with all its parentheses an expression can be deeper than the reader allows.
+        require(error.message.contains("deep"), "a script that was printed cannot be read: \(error)\n\(printed)")
     }
 }

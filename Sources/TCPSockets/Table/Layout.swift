@@ -1,4 +1,4 @@
-package import TCPWire
+import TCPWire
 
 // Structures of Linux's socket interface as octets.
 

@@ -12,6 +12,26 @@ struct AckCheckTests {
         return peer
     }
 
+    @Test(
+        "An ACK half the circle away acknowledges nothing, even if the peer never opened its window [RFC 5961 §5.2]",
+        arguments: Family.allCases)
+    func halfTheCircleAway(family: Family) {
+        let peer = ScriptedPeer(family)
+        peer.window = 0
+        peer.establish()
+        peer.send(.ack, ack: 1 + (1 << 31))
+        peer.expect(.ack, seq: 1, ack: 1)
+        peer.expectNothing()
+        #expect(peer.host.stack.audit() == nil)
+        peer.expectState(.established)
+        // The connection goes on as if nothing had come.
+        peer.offeredEdge = 0
+        peer.write(100)
+        peer.window = 65535
+        peer.send(.ack, ack: 1)
+        peer.expect(.ack, seq: 1, length: 100)
+    }
+
     @Test("A segment without ACK is dropped without an answer [U-32]", arguments: Family.allCases, State.synchronized)
     func noAck(family: Family, state: State) {
         let peer = entered(family, state)

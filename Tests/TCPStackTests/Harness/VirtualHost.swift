@@ -70,6 +70,9 @@ final class VirtualHost {
         }
         while let event = stack.nextEvent() { events.append(event) }
         while let change = stack.nextStateChange() { changes.append(change) }
+        if stack.budgetUsed != stack.memory.total {
+            Issue.record("\(stack.budgetUsed) bytes are charged, \(stack.memory.total) are held:\n\(recentTrace())")
+        }
     }
 
     private func nextPacket() -> [UInt8]? {

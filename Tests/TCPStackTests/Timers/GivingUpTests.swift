@@ -100,6 +100,19 @@ struct GivingUpTests {
         }
     }
 
+    @Test("Never is longer than 2^32 milliseconds [MUST-21]", arguments: Family.allCases)
+    func never(family: Family) {
+        var configuration = Configuration()
+        configuration.maximumRTO = .seconds(86_400)
+        let peer = ScriptedPeer(family, configuration)
+        var options = ConnectionOptions()
+        options.userTimeout = .seconds(Int64.max)
+        peer.establish(options: options)
+        peer.write(100)
+        peer.host.advance(by: .seconds(60 * 86_400))
+        peer.expectState(.established)
+    }
+
     @Test("An idle connection never times out [MUST-25]", arguments: Family.allCases)
     func idle(family: Family) {
         let peer = ScriptedPeer(family)
