@@ -20,7 +20,8 @@ package struct Mutant: Equatable, Sendable {
     package var replacement: String
 
     package init(
-        id: String, sentence: String, file: String, context: String, changed: Range<Int>, kind: Kind, replacement: String
+        id: String, sentence: String, file: String, context: String, changed: Range<Int>, kind: Kind,
+        replacement: String
     ) {
         self.id = id
         self.sentence = sentence
