@@ -77,9 +77,6 @@ extension Stack {
             FlowKey(remote: remote.address, remotePort: remote.port, local: 0, localPort: localPort), at: now)
     }
 
-    /// Bytes of the budget in use.
-    package var budgetUsed: Int { context.budget.used }
-
     /// How often the budget had no room.
     package var budgetRefusals: UInt64 { context.budget.refusals }
 
