@@ -8,6 +8,13 @@ package struct Annotation: Equatable, Sendable {
     /// What stands in the brackets at the sentence's end, apart.
     package var references: [String]
 
+    package init(file: String, line: Int, sentence: String, references: [String]) {
+        self.file = file
+        self.line = line
+        self.sentence = sentence
+        self.references = references
+    }
+
     /// Those of the references that look like an id of the lists: `MUST-10`, `U-25`, `B-4`, `7323-10`. The others, as
     /// `RFC 9293 §3.4`, are for the reader.
     package var ids: [String] { references.filter(Annotation.isID) }

@@ -18,6 +18,19 @@ package struct Mutant: Equatable, Sendable {
     package var changed: Range<Int>
     package var kind: Kind
     package var replacement: String
+
+    package init(
+        id: String, sentence: String, file: String, context: String, changed: Range<Int>, kind: Kind,
+        replacement: String
+    ) {
+        self.id = id
+        self.sentence = sentence
+        self.file = file
+        self.context = context
+        self.changed = changed
+        self.kind = kind
+        self.replacement = replacement
+    }
 }
 
 /// The list of mutants, from files of the repository:

@@ -8,6 +8,14 @@ package struct Requirement: Equatable, Sendable {
     package var rule: String
     /// Why it is not met, or met in part; empty when it is.
     package var reason: String
+
+    package init(id: String, section: String, level: String, rule: String, reason: String) {
+        self.id = id
+        self.section = section
+        self.level = level
+        self.rule = rule
+        self.reason = reason
+    }
 }
 
 /// A list of rules, from a file of the repository: tab-separated lines of id, section, level, rule, reason. Lines that

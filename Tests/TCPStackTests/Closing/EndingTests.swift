@@ -20,7 +20,9 @@ struct EndingTests {
         }
     }
 
-    @Test("CLOSE with octets queued in SYN-RECEIVED sends them, and its FIN, once it is open [U-21]", arguments: Family.allCases)
+    @Test(
+        "CLOSE with octets queued in SYN-RECEIVED sends them, and its FIN, once it is open [U-21]",
+        arguments: Family.allCases)
     func closeInSynReceived(family: Family) {
         let peer = ScriptedPeer(family)
         peer.enter(.synReceived, .active)

@@ -87,7 +87,9 @@ struct NagleTests {
         #expect(largest == 1)
     }
 
-    @Test("The FIN does not wait for Nagle, nor does what is in front of it [MUST-60, 2525-15]", arguments: Family.allCases)
+    @Test(
+        "The FIN does not wait for Nagle, nor does what is in front of it [MUST-60, 2525-15]",
+        arguments: Family.allCases)
     func closeFlushes(family: Family) {
         let peer = opened(family)
         peer.write(1)

@@ -31,7 +31,8 @@ struct WindowOpensTests {
         #expect(peer.pending.map(\.length).reduce(0, +) == 5000)
     }
 
-    @Test("The back-off of the probes does not slow the data that follows [MUST-36, 6298-5]", arguments: Family.allCases)
+    @Test(
+        "The back-off of the probes does not slow the data that follows [MUST-36, 6298-5]", arguments: Family.allCases)
     func noBackOff(family: Family) {
         let peer = opened(family, probes: 6)
         peer.discard()
