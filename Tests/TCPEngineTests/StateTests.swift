@@ -19,7 +19,7 @@ private let diagram: [State: Set<State>] = [
 
 @Suite("The state moves as figure 5 has it")
 struct StateTests {
-    private func connection(in state: State, _ context: borrowing Context) -> Connection {
+    private func made(in state: State, _ context: borrowing Context) -> Connection {
         Connection(
             state: state, initial: SequenceNumber(1000), linkSegmentSize: 1460, isIPv4: true, hopLimit: 64,
             timestampOffset: 0, context)
@@ -29,7 +29,7 @@ struct StateTests {
     func moves(from state: State) {
         for next in State.allCases where next != state {
             var context = Context(parameters: Parameters(), budget: 1 << 20, now: .zero)
-            var connection = connection(in: state, context)
+            var connection = made(in: state, context)
             connection.move(to: next, &context)
             let isMove = diagram[state]?.contains(next) ?? false
             #expect(connection.state == (isMove ? next : .closed), "\(state) to \(next)")

@@ -30,7 +30,7 @@ struct AgreementTests {
         configuration.timestamps = false
         let other = ScriptedPeer(family, configuration, offer: .full)
         other.connect()
-        other.expect(.syn)
+        other.agree(stack: other.expect(.syn))
         other.send([.syn, .ack])
         other.expect(.ack, seq: 1, ack: 1)
         other.send(seq: 11, length: 10)
