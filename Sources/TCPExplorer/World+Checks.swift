@@ -45,11 +45,10 @@ extension World {
                 if flow.isOutstanding, !flow.hasTimer { checkNotStuck(flow, host) }
             }
             if fault == .stoppedClock, host.index == 0 { checkStoppedClock(host) }
-            if !host.stack.isMemoryAccounted || host.stack.budgetRefusals > 0 {
-                fail(
-                    .memory, at: host,
-                    "The \(host.name)'s budget does not add up: \(host.stack.budgetUsed) bytes are charged.")
+            if let fault = host.stack.audit() {
+                fail(.memory, at: host, "The \(host.name)'s tables do not add up: \(fault).")
             }
+            if host.stack.budgetRefusals > 0 { fail(.memory, at: host, "The \(host.name) ran out of memory.") }
         }
     }
 
@@ -79,9 +78,9 @@ extension World {
     /// What was read has to be what the other end wrote on this connection.
     func checkOctets(_ octets: ArraySlice<UInt8>, _ host: Host) {
         let life = host.lives.count - 1
-        guard let numbers = host.connection.flatMap({ host.stack.initialSequences($0) }) else { return }
+        guard let numbers = host.connection.flatMap({ host.stack.initialSequences(of: $0) }) else { return }
         let peer = hosts[1 - host.index]
-        guard let source = peer.life(initial: numbers.remote) else {
+        guard let source = peer.life(initial: numbers.receive) else {
             return fail(
                 .stream, at: host, "The \(host.name) read octets of a connection that the \(peer.name) never had.")
         }
@@ -105,8 +104,8 @@ extension World {
         host.lives[life].sawEnd = true
         recorder?.acted(.endOfStream, host, self)
         let peer = hosts[1 - host.index]
-        guard let numbers = host.connection.flatMap({ host.stack.initialSequences($0) }),
-            let source = peer.life(initial: numbers.remote)
+        guard let numbers = host.connection.flatMap({ host.stack.initialSequences(of: $0) }),
+            let source = peer.life(initial: numbers.receive)
         else {
             return fail(
                 .endOfStream, at: host, "The \(host.name) reads the end of a stream that the \(peer.name) never had.")

@@ -51,10 +51,10 @@ extension World {
         guard
             let id = try? host.stack.connect(
                 to: host.remote, from: host.local.address, port: host.local.port, at: now),
-            let numbers = host.stack.initialSequences(id)
+            let numbers = host.stack.initialSequences(of: id)
         else { return }
         host.connection = id
-        host.lives.append(Life(initial: numbers.local))
+        host.lives.append(Life(initial: numbers.send))
     }
 
     func write(_ count: Int, _ host: Host) {
@@ -83,7 +83,7 @@ extension World {
         read(id, host)
         guard let status = host.stack.status(of: id) else { return }
         let life = host.lives.count - 1
-        if status.state != .synSent { host.lives[life].peerInitial = host.stack.initialSequences(id)?.remote }
+        if status.state != .synSent { host.lives[life].peerInitial = host.stack.initialSequences(of: id)?.receive }
         guard status.state == .closed || status.state == .timeWait else { return }
         host.lives[life].hasEnded = true
         host.lives[life].error = status.error
@@ -96,10 +96,10 @@ extension World {
     }
 
     private func accept(_ listener: ListenerID, _ host: Host) {
-        guard let id = host.stack.accept(listener), let numbers = host.stack.initialSequences(id) else { return }
+        guard let id = host.stack.accept(listener), let numbers = host.stack.initialSequences(of: id) else { return }
         host.connection = id
         host.position = 0
-        host.lives.append(Life(initial: numbers.local, peerInitial: numbers.remote))
+        host.lives.append(Life(initial: numbers.send, peerInitial: numbers.receive))
         recorder?.acted(.accept, host, self)
     }
 

@@ -9,10 +9,7 @@ extension Stack {
         auditMemory() ?? auditConnections() ?? auditEntries() ?? auditIndexes() ?? auditLists()
     }
 
-    /// Bytes the budget says are held.
-    package var accountedMemory: Int { context.budget.used }
-
-    /// ISS and IRS of a connection; `nil` for a stale handle.
+    /// ISS and IRS of a connection; `nil` for a stale handle. IRS is zero in SYN-SENT.
     package func initialSequences(of id: ConnectionID) -> (send: SequenceNumber, receive: SequenceNumber)? {
         guard let slot = slot(id) else { return nil }
         return (

@@ -11,7 +11,7 @@ import TCPWire
 //   is the owner's deadline. An entry's timer is hashed, because it is the deadline.
 // - `counts`, `changes`, `changesHead`: what was counted or recorded.
 // - `nextGeneration`, a record's `generation` and `listener.generation`: handles.
-// - `trimAt`, the pool and the budget: they decide nothing while there is room. `isMemoryAccounted` holds them to what is
+// - `trimAt`, the pool and the budget: they decide nothing while there is room. `audit` holds them to what is
 //   hashed.
 // - `waitingForMemory`: empty while there is room; its number is hashed all the same.
 extension Stack {

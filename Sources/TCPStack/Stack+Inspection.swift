@@ -65,12 +65,6 @@ extension Stack {
             isOutstanding: !isTimeWait, hasTimer: due != nil, isReleased: false, nextTimer: due)
     }
 
-    /// ISS and IRS of a connection; `nil` for a stale handle. IRS is zero in SYN-SENT.
-    package func initialSequences(_ id: ConnectionID) -> (local: SequenceNumber, remote: SequenceNumber)? {
-        guard let slot = slot(id) else { return nil }
-        return (tables.connections[slot].connection.send.initial, tables.connections[slot].connection.receive.initial)
-    }
-
     /// The ISN a connection between these would begin with at `now`, from this host's first address.
     package func initialSequence(remote: Endpoint, localPort: UInt16, at now: Instant) -> SequenceNumber {
         initialSequence(
@@ -79,20 +73,4 @@ extension Stack {
 
     /// How often the budget had no room.
     package var budgetRefusals: UInt64 { context.budget.refusals }
-
-    /// Whether every byte, block and recovery state that is charged is held by something that still is.
-    package var isMemoryAccounted: Bool {
-        var blocks = control.echoes.heldBlocks
-        var recovery = 0
-        var slot = tables.connections.next(from: 0)
-        while let index = slot {
-            blocks &+= tables.connections[index].connection.sendQueue.heldBlocks
-            blocks &+= tables.connections[index].connection.receiveQueue.heldBlocks
-            if tables.connections[index].connection.recovery != nil { recovery &+= Recovery.cost }
-            if tables.connections[index].connection.reassembly != nil { recovery &+= Reassembly.cost }
-            slot = tables.connections.next(from: index &+ 1)
-        }
-        return blocks == context.pool.usedBlocks && recovery == context.recoveryBytes
-            && memory.total == context.budget.used
-    }
 }

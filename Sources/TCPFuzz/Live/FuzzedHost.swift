@@ -39,7 +39,7 @@ final class FuzzedHost {
         for address in addresses { stack.addAddress(address) }
         buffer = [UInt8](repeating: 0, count: configuration.superSegments ? 65_600 : configuration.mtu)
         empty = stack.memory
-        emptyAccount = stack.accountedMemory
+        emptyAccount = stack.budgetUsed
     }
 
     func receive(_ packet: [UInt8], metadata: PacketMetadata = PacketMetadata()) {
@@ -228,7 +228,7 @@ final class FuzzedHost {
         audit()
         require(stack.memory.connectionCount == 0, "a connection outlives its timers")
         require(
-            stack.memory == empty && stack.accountedMemory == emptyAccount, "memory is held by nothing: \(stack.memory)"
+            stack.memory == empty && stack.budgetUsed == emptyAccount, "memory is held by nothing: \(stack.memory)"
         )
         require(!stack.wantsToTransmit && stack.nextDeadline == nil, "a stack without connections has something to do")
         require(stack.counters.impossibleStates == 0, "a move was made that RFC 9293's diagram does not have")
