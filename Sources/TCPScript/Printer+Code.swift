@@ -18,7 +18,8 @@ extension CodeBlock.Statement {
 }
 
 extension CodeExpression {
-    /// The expression as a script writes it, with a parenthesis wherever the order could be in doubt.
+    /// The expression as a script writes it, with a parenthesis only where the order asks for one: so it is no deeper than the text
+    /// that it was read from.
     public var text: String {
         switch self {
         case .integer(let value): String(value)
@@ -27,24 +28,34 @@ extension CodeExpression {
         case .boolean(let value): value ? "True" : "False"
         case .none: "None"
         case .name(let name): name
-        case .unary(let symbol, let value): symbol == "not" ? "not \(value.inner)" : "\(symbol)\(value.inner)"
+        case .unary(let symbol, let value):
+            symbol == "not" ? "not \(value.text(above: 3))" : "\(symbol)\(value.text(above: 11))"
+        case .binary("**", let left, let right): "\(left.text(above: 13)) ** \(right.text(above: 11))"
         case .binary(let symbol, let left, let right), .logical(let symbol, let left, let right):
-            "\(left.inner) \(symbol) \(right.inner)"
+            "\(left.text(above: rank)) \(symbol) \(right.text(above: rank + 1))"
         case .comparison(let first, let links):
-            first.inner + links.map { " \($0.comparison) \($0.operand.inner)" }.joined()
+            first.text(above: 5) + links.map { " \($0.comparison) \($0.operand.text(above: 5))" }.joined()
         case .conditional(let value, let condition, let otherwise):
-            "\(value.inner) if \(condition.inner) else \(otherwise.inner)"
+            "\(value.text(above: 1)) if \(condition.text(above: 1)) else \(otherwise.text)"
         case .call(let name, let arguments): "\(name)(\(arguments.map(\.text).joined(separator: ", ")))"
         case .tuple(let values):
             "(\(values.map(\.text).joined(separator: ", "))" + (values.count == 1 ? ",)" : ")")
         }
     }
 
-    /// The expression as part of another one.
-    private var inner: String {
+    /// How tightly the outermost operator binds.
+    private var rank: Int {
         switch self {
-        case .unary, .binary, .logical, .comparison, .conditional: "(\(text))"
-        default: text
+        case .conditional: 0
+        case .logical(let symbol, _, _): symbol == "or" ? 1 : 2
+        case .unary(let symbol, _): symbol == "not" ? 3 : 11
+        case .comparison: 4
+        case .binary(let symbol, _, _):
+            ["|": 5, "^": 6, "&": 7, "<<": 8, ">>": 8, "+": 9, "-": 9, "**": 12][symbol] ?? 10
+        default: 13
         }
     }
+
+    /// The expression where only one that binds at least as tightly may stand without a parenthesis.
+    private func text(above rank: Int) -> String { self.rank < rank ? "(\(text))" : text }
 }

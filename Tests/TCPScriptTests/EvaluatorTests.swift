@@ -59,6 +59,32 @@ import Testing
         #expect(try run("assert tcpi_rtt == 5, tcpi_rtt; print (tcpi_rtt, 'us')", ["tcpi_rtt": 5]) == ["5 us"])
     }
 
+    @Test(
+        "Printed, an expression has the parentheses it needs and no others",
+        arguments: [
+            "1 + 2 + 3", "1 - (2 - 3)", "(1 + 2) * 3", "-(1 + 2)", "--1", "-2 ** 2", "(-2) ** 2", "2 ** -1",
+            "2 ** 3 ** 2",
+            "(2 ** 3) ** 2", "not not 1", "-(not 1)", "not (1 or 2) and 3", "1 or 2 or 3", "1 or (2 or 3)",
+            "(1 < 2) < 3",
+            "1 < 2 < 3", "1 | 2 & 3", "(1 | 2) & 3", "1 << (2 << 3)", "1 if 2 else 3 if 4 else 5",
+            "(1 if 2 else 3) if 4 else 5",
+            "(1, 2) == (3,)", "abs(-1) // 2 % 3", "(1 if 2 else 3) + 4", "'a' % (1, 2)",
+        ])
+    func printing(text: String) throws {
+        let script = try Parser.parse("0 %{ print \(text) }%", name: "test")
+        guard case .code(let block) = script.events[0].action else { return }
+        let wanted = "%{ print \(text) }%".replacing("'", with: "\"")
+        #expect(block.text == wanted)
+        // A long row, and a deep one, read back.
+        for long in [
+            Array(repeating: text, count: 40).joined(separator: " + "), String(repeating: "-", count: 60) + "1",
+        ] {
+            // Some rows are deeper than the parser goes, or no expression.
+            guard let first = try? Parser.parse("0 %{ print (\(long)) + 1 }%", name: "long") else { continue }
+            #expect(try Parser.parse(first.text, name: "long").text == first.text)
+        }
+    }
+
     @Test("An assertion that does not hold tells the values of the names in it, and the script's own words")
     func assertions() throws {
         let failure = #expect(throws: CodeFailure.self) {
