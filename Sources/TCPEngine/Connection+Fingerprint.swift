@@ -90,6 +90,7 @@ extension Connection {
 
     private func addSettings(_ hash: inout Fingerprint) {
         hash.add(UInt64(userTimeout) | UInt64(keepAliveIdle) &<< 32)
+        hash.add(UInt64(receiveBuffer) | UInt64(quickAcknowledgments) &<< 32)
         hash.add(
             UInt64(keepAliveInterval) | UInt64(keepAliveLimit) &<< 32 | UInt64(keepAliveProbes) &<< 40
                 | UInt64(differentiatedServices) &<< 48 | UInt64(hopLimit) &<< 56)

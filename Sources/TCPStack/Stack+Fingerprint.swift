@@ -48,6 +48,8 @@ extension Stack {
                 hash.add(address.low)
             }
             hash.add(listener.backlog)
+            hash.add(UInt64(listener.families.rawValue) | UInt64(listener.windowScale) &<< 8)
+            hash.add(listener.synWindow)
             hash.add(listener.halfOpen)
             hash.add(listener.waiting)
             for index in listener.head..<listener.queue.count { hash.add(UInt64(listener.queue[index])) }
@@ -63,6 +65,10 @@ extension Stack {
         hash.add(options.keepAliveProbes)
         hash.add(Int(options.userTimeout?.nanoseconds ?? -1))
         hash.add(UInt64(options.differentiatedServices) | UInt64(options.hopLimit ?? 0) &<< 8)
+        hash.add(options.corks)
+        hash.add(options.maximumSegmentSize ?? -1)
+        hash.add(options.quickAcknowledgments ?? -1)
+        hash.add(options.receiveBuffer ?? -1)
     }
 
     private func addRecord(_ index: UInt32, _ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
