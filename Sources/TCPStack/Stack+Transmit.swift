@@ -18,9 +18,9 @@ extension Stack {
     ///
     /// The fragments are good until the stack is called again.
     ///
-    /// - Parameter largestPacket: octets of the largest super-segment the link takes, headers included. An IPv4 packet of
-    ///   more than 65,535 has a total length of zero, as Linux has it since 6.3: its length is what the link says. IPv6
-    ///   stays below. At most `PayloadFragments.largestPacket`.
+    /// `largestPacket` is the largest super-segment the link takes, in octets with the headers; at most
+    /// `PayloadFragments.largestPacket`. An IPv4 packet of more than 65,535 has a total length of zero, as Linux has it since
+    /// 6.3: the link must know its length. IPv6 stays below.
     @unsafe
     public mutating func transmit(
         headersInto buffer: inout MutableRawSpan, payload: inout PayloadFragments, largestPacket: Int = 65_535,
