@@ -5,7 +5,7 @@ import Testing
 
 /// What the tests against the kernel's TCP need, and what of it is missing here.
 enum Kernel {
-    static let tools = ["ip", "curl", "nc", "tcpdump", "python3", "sha256sum"]
+    static let tools = ["ip", "ss", "nft", "curl", "nc", "tcpdump", "python3", "sha256sum"]
 
     /// The names of what is missing.
     static let missing: [String] = {
