@@ -69,6 +69,9 @@ struct MutantsCommand: ParsableCommand {
     @Flag(help: "Say everything as lines of JSON.")
     var json = false
 
+    @Flag(help: "Name those that nothing noticed, and succeed all the same.")
+    var report = false
+
     @Flag(help: "Do not build: what is in .build-mutants is used as it is.")
     var skipBuild = false
 
@@ -137,7 +140,7 @@ struct MutantsCommand: ParsableCommand {
             for number in survivors { print(line(mutants[number - 1], lines[number - 1])) }
             print("\(numbers.count) mutants, \(numbers.count - survivors.count) noticed, \(survivors.count) survived")
         }
-        if !survivors.isEmpty { throw ExitCode(1) }
+        if !survivors.isEmpty, !report { throw ExitCode(1) }
     }
 
     private func tenths(_ seconds: Double) -> String { "\(Double(Int(seconds * 10)) / 10)" }
