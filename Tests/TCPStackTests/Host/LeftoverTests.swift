@@ -17,6 +17,7 @@ struct LeftoverTests {
         peer.send(.ack, options: [.nop, .nop, .timestamps(now - 1000, echo: peer.lastTimestamp)])
         peer.expect(.ack, seq: 1, ack: 1)
         peer.expectState(.synReceived)
+        #expect(peer.host.stack.memory.halfOpenCount == 1, "it is a small entry still")
         peer.send(.ack)
         peer.expectState(.established)
     }
