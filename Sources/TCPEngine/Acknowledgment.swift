@@ -84,6 +84,7 @@ extension Connection {
         flags.remove(.probing)
         progressAt = context.now
         flags.subtract([.reportedTrouble, .more])
+        pathCarried(number)
         recoverFrom(acknowledged: total, header, inFlight: before, &context)
         // RFC 6298 §5.2, §5.3: only new data restarts the timer.
         if inFlight == 0 {

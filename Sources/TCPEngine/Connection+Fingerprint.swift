@@ -21,6 +21,7 @@ extension Connection {
         addSend(&hash, origin)
         addReceive(&hash, origin)
         hash.add(UInt64(peerSegmentSize) | UInt64(linkSegmentSize) &<< 16)
+        addPath(&hash, origin)
         sendQueue.fingerprint(into: &hash, from: 0, count: sendQueue.count, context.pool)
         receiveQueue.fingerprint(into: &hash, from: 0, count: receiveQueue.count, context.pool)
         hash.add(UInt64(recovery == nil ? 0 : 1) | UInt64(reassembly == nil ? 0 : 2))
@@ -55,6 +56,15 @@ extension Connection {
         hash.add(
             UInt64(receive.scale) | UInt64(receive.duplicates) &<< 8 | UInt64(receive.segmentSize) &<< 16
                 | (flags.contains(.urgent) ? origin.remote(receive.urgent) : 0) &<< 32)
+    }
+
+    private func addPath(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        hash.add(UInt64(path.size) | UInt64(path.proven) &<< 16 | UInt64(path.reported) &<< 32)
+        hash.add(path.mayFragment)
+        hash.add(path.awaitsProof)
+        if path.reported > 0 { hash.add(origin.local(path.reportedAbout)) }
+        if path.awaitsProof { hash.add(origin.local(path.proofEnd)) }
+        if path.size != .max { hash.add(past: path.fellAt, origin.now) }
     }
 
     private func addLoss(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {

@@ -102,6 +102,7 @@ package struct Connection: ~Copyable {
     package var receiveBuffer: UInt32 = 0
     /// The MSS we announce: the MTU less the fixed headers (RFC 9293 MUST-67).
     package var linkSegmentSize: UInt16
+    package var path = PathSize()
 
     package var sendQueue = ByteQueue()
     package var receiveQueue = ByteQueue()
@@ -315,7 +316,7 @@ extension Connection {
     /// Eff.snd.MSS without options that only some segments carry (RFC 9293 §3.7.1): the timestamps are counted here.
     package var segmentSize: Int {
         // A peer that announces less than this would make segments of almost nothing but header.
-        let size = min(max(48, Int(peerSegmentSize)), Int(linkSegmentSize))
+        let size = min(max(48, Int(peerSegmentSize)), Int(min(linkSegmentSize, path.size)))
         return flags.contains(.timestamps) ? size &- 12 : size
     }
 

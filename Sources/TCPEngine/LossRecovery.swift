@@ -43,7 +43,7 @@ extension Connection {
                 recovery.inflations &-= 1
                 congestion.window = min(congestion.window &+ UInt32(segmentSize), 1 &<< 30)
             }
-        case .timeout: break
+        case .timeout, .resized: break
         case .open, nil: detectLoss(&context)
         }
     }
@@ -103,7 +103,7 @@ extension Connection {
             } else {
                 partialAcknowledgment(acknowledged, recovery)
             }
-        case .timeout:
+        case .timeout, .resized:
             recovery.timeouts = 0
             // RFC 3465 §2.3: one segment an acknowledgment while the window of the timeout is repaired.
             grow(by: acknowledged, inFlight: Int(congestion.window), limit: 1)
@@ -160,7 +160,12 @@ extension Connection {
         // RFC 2018 §8: a peer may take back what it reported. When a second timeout follows, nothing counts any more.
         if recovery.timeouts > 0 { recovery.sacked.removeAll() }
         if recovery.timeouts < .max { recovery.timeouts &+= 1 }
-        recovery.phase = .timeout
+        sendAgain(recovery, as: .timeout)
+    }
+
+    /// All that is in flight and not SACKed is to go again.
+    func sendAgain(_ recovery: Recovery, as phase: Recovery.Phase) {
+        recovery.phase = phase
         recovery.point = send.next
         recovery.lostBefore = send.next
         recovery.retransmitted = send.unacknowledged

@@ -15,6 +15,9 @@ package final class Recovery {
         case fast
         /// After a retransmission timeout.
         case timeout
+        /// After the path was found to be narrower: everything goes again in smaller segments, and nothing of it was lost
+        /// to congestion.
+        case resized
     }
 
     package var phase = Phase.open

@@ -73,6 +73,7 @@ extension Connection {
         } else if inFlight == 0 {
             flags.insert(.overrideSWS)
         } else {
+            believeWaitingReport(context)
             retransmissionTimeout(&context)
         }
         rtt.backOff()
@@ -95,14 +96,20 @@ extension Connection {
     }
 
     /// ICMP reports trouble about a segment of ours with this sequence number (RFC 9293 §3.9.2.2, RFC 5927 §4).
-    package mutating func receive(_ report: ICMPError, about sequence: SequenceNumber, _ context: inout Context) {
+    /// `pathSegmentSize` is what the path takes as a "packet too big" has it: octets of payload and TCP options.
+    package mutating func receive(
+        _ report: ICMPError, about sequence: SequenceNumber, pathSegmentSize: Int, _ context: inout Context
+    ) {
         // Only a segment in flight can have met the error.
         guard sequence >= send.unacknowledged, sequence < send.next else { return }
         if report == .hard, state == .synSent {
             fail(.unreachable, &context)
             return
         }
-        guard report != .packetTooBig else { return }
+        if report == .packetTooBig {
+            pathReports(pathSegmentSize, about: sequence, &context)
+            return
+        }
         flags.insert(.softError)
         changes.insert(.troubled)
     }

@@ -29,6 +29,7 @@ extension Connection {
             flags.remove(.keepAliveProbe)
             return composeEmpty(sequence: send.next + -1, &context)
         }
+        agePath(context)
         var options = commonOptions(context)
         let size = max(segmentSize &- sackLength(options), 8)
         if flags.contains(.probe), let probe = composeProbe(options, &context) { return probe }
@@ -51,7 +52,7 @@ extension Connection {
 
     /// Octets believed to be in the network.
     package var pipe: Int {
-        if let recovery, flags.contains(.sack) || recovery.phase == .timeout {
+        if let recovery, flags.contains(.sack) || recovery.phase == .timeout || recovery.phase == .resized {
             return recovery.pipe(from: send.unacknowledged, to: send.next)
         }
         return inFlight
@@ -96,6 +97,7 @@ extension Connection {
         let idle = inFlight == 0
         send.next = start + (count &+ (hasFin ? 1 : 0))
         if count > 0, count % size != 0 { smallEnd = send.next }
+        if count >= size { awaitProof(of: start + size) }
         flags.remove(.overrideSWS)
         // Not past a gap: an acknowledgment that waits for a retransmission would measure that.
         if !flags.contains(.timing), recovery == nil {

@@ -33,6 +33,8 @@ package struct ConnectionDetails: Sendable {
     package var congestionWindow: Int
     package var slowStartThreshold: Int
     package var segmentSize: Int
+    /// The most the path is believed to carry in one packet, in octets.
+    package var pathMTU: Int
     package var advertisedSegmentSize: Int
     package var receiveSegmentSize: Int
     package var retransmittedSegments: Int
@@ -89,7 +91,10 @@ extension Stack {
     /// What stands in a connection's control block; `nil` for a stale handle.
     package func details(of id: ConnectionID) -> ConnectionDetails? {
         guard let slot = slot(id) else { return nil }
-        return tables.connections[slot].connection.details(context)
+        let isIPv4 = addresses[Int(tables.connections[slot].key.local)].prefix.address.isIPv4
+        var details = tables.connections[slot].connection.details(context)
+        details.pathMTU = min(configuration.mtu, details.pathMTU &+ (isIPv4 ? 40 : 60))
+        return details
     }
 }
 
@@ -106,7 +111,7 @@ extension Connection {
             quickAcknowledgments: Int(quickAcknowledgments), smoothedRTT: rtt.smoothed,
             variationRTT: rtt.variation, retransmissionTimeout: rtt.timeout(context.parameters),
             congestionWindow: Int(congestion.window), slowStartThreshold: Int(congestion.threshold),
-            segmentSize: segmentSize, advertisedSegmentSize: Int(linkSegmentSize),
+            segmentSize: segmentSize, pathMTU: Int(path.size), advertisedSegmentSize: Int(linkSegmentSize),
             receiveSegmentSize: Int(receive.segmentSize), retransmittedSegments: Int(retransmittedSegments),
             duplicates: Int(duplicateAcknowledgments),
             recovery: recovery.map {

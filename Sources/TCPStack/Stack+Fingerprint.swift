@@ -13,6 +13,7 @@ import TCPWire
 // - `nextGeneration`, a record's `generation` and `listener.generation`: handles.
 // - `trimAt`, the pool and the budget: they decide nothing while there is room. `audit` holds them to what is
 //   hashed.
+// - `identifications`: nobody looks at what fragments are known by.
 // - `waitingForMemory`: empty while there is room; its number is hashed all the same.
 extension Stack {
     package func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {

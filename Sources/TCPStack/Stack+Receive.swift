@@ -140,10 +140,18 @@ extension Stack {
             guard let id = flowTable.find(key, hash: key.hash(secret), tables), !id.isEntry else {
                 throw .noConnection
             }
-            tables.connections[id.slot].connection.receive(kind, about: quoted.sequence, &context)
+            tables.connections[id.slot].connection.receive(
+                kind, about: quoted.sequence,
+                pathSegmentSize: pathSegmentSize(quoted.mtu, isIPv4: ip.source.isIPv4), &context)
             settle(id.slot)
         case .other: break
         }
+    }
+
+    /// What a path of this MTU leaves to a segment; zero for an MTU that no path may have (RFC 1191 §3, RFC 8201 §4).
+    private func pathSegmentSize(_ mtu: Int, isIPv4: Bool) -> Int {
+        if isIPv4 { return mtu < 68 ? 0 : mtu &- 40 }
+        return mtu < 1280 ? 0 : mtu &- 60
     }
 
     private mutating func dropEcho(keeping count: Int) {

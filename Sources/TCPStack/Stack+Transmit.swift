@@ -68,7 +68,7 @@ extension Stack {
     private static var gatheredSize: Int { 4096 }
 
     @unsafe
-    private func write(
+    private mutating func write(
         _ segment: OutgoingSegment, _ slot: UInt32, _ key: FlowKey, _ buffer: inout MutableRawSpan,
         _ fragments: inout PayloadFragments, gathers: Bool
     ) -> TransmittedPacket {
@@ -86,22 +86,28 @@ extension Stack {
             tables.connections[slot].connection.sendQueue.copy(
                 from: segment.payloadOffset, count: count, to: &buffer, at: offset &+ header.headerLength, context.pool)
         }
+        let mayFragment = tables.connections[slot].connection.path.mayFragment
+        let identification =
+            mayFragment
+            ? identifications.next(
+                key, secret, segments: segment.segmentSize > 0 ? (count &- 1) / segment.segmentSize &+ 1 : 1) : nil
         return writeHeaders(
             key, header, payloadLength: count, hopLimit: tables.connections[slot].connection.hopLimit,
             trafficClass: tables.connections[slot].connection.differentiatedServices &<< 2,
-            segmentSize: segment.segmentSize, &buffer)
+            segmentSize: segment.segmentSize, identification: identification, &buffer)
     }
 
     /// Writes the IP and TCP headers in front of a payload that is there already.
     private func writeHeaders(
         _ key: FlowKey, _ header: TCPHeader, payloadLength: Int, hopLimit: UInt8, trafficClass: UInt8,
-        segmentSize: Int, _ buffer: inout MutableRawSpan
+        segmentSize: Int, identification: UInt16? = nil, _ buffer: inout MutableRawSpan
     ) -> TransmittedPacket {
         let source = localAddress(key)
         let destination = key.remote
-        let ip = IPHeader(
+        var ip = IPHeader(
             source: source, destination: destination, protocolNumber: IPProtocol.tcp, hopLimit: hopLimit,
             trafficClass: trafficClass)
+        ip.identification = identification
         let length = header.headerLength &+ payloadLength
         let offset = ip.write(to: &buffer, payloadLength: length)
         header.write(to: &buffer, at: offset)

@@ -31,6 +31,7 @@ public struct Stack: ~Copyable {
     var control: ControlQueue
     var nextGeneration: UInt32 = 1
     var portCounters: InlineArray<16, UInt32> = .init(repeating: 0)
+    var identifications = Identifications()
     var halfOpenCount = 0
     /// When memory that lies idle is looked at again.
     var trimAt = Instant.distantFuture

@@ -27,7 +27,7 @@ public struct QuotedSegment: Sendable, Equatable {
     public var destination: Endpoint
     /// Its sequence number.
     public var sequence: SequenceNumber
-    /// The next hop's MTU in octets that a "packet too big" names; zero when it names none.
+    /// The next hop's MTU in octets that a "packet too big" names, or RFC 1191 §7's guess when it names none.
     public var mtu: Int
 
     /// Makes a quotation.
@@ -57,6 +57,7 @@ extension ICMPMessage {
         case (3, 4):
             kind = .packetTooBig
             mtu = Int(message.be16(6))
+            if mtu == 0, message.byteCount >= 12 { mtu = ICMPMessage.plateau(below: Int(message.be16(10))) }
         case (3, 2), (3, 3), (3, 9), (3, 10), (3, 13): kind = .hard
         case (3, _), (11, _), (12, _): kind = .soft
         default:  // RFC 9293 MUST-55: source quench is among these
@@ -92,6 +93,13 @@ extension ICMPMessage {
             return
         }
         self = try ICMPMessage.error(kind, version: 6, quoting: message.extracting(8..<message.byteCount), mtu: mtu)
+    }
+
+    /// RFC 1191 §7.1: the MTUs that links have; what a router that names none can have meant. Zero below the least.
+    private static func plateau(below length: Int) -> Int {
+        let plateaus: [11 of Int] = [65535, 32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68]
+        for index in plateaus.indices where plateaus[index] < length { return plateaus[index] }
+        return 0
     }
 
     private static func error(

@@ -28,6 +28,8 @@ public struct IPHeader: Sendable {
     public var totalLength: Int
     /// Whether this is one fragment of several.
     public var isFragment: Bool
+    /// What fragments of this IPv4 packet are known by; `nil` when it may not be cut: DF is set (RFC 6864 §4.1).
+    public var identification: UInt16?
 
     /// A header to send; lengths are filled in when it is written.
     public init(
@@ -75,6 +77,7 @@ public struct IPHeader: Sendable {
         self.totalLength = totalLength
         // More fragments, or an offset: bits 0 and 15 of the fragment field lie outside this mask.
         isFragment = packet.be16(6) & 0x3FFF != 0
+        identification = packet.be16(6) & 0x4000 == 0 ? packet.be16(4) : nil
     }
 
     /// Options are passed over (RFC 9293 MUST-50), source routes too: none is followed or reversed. Their lengths must add up.
@@ -163,14 +166,14 @@ public struct IPHeader: Sendable {
     }
 
     /// Writes the header for `payloadLength` octets of transport at the start of `packet`, and says how long it is:
-    /// 20 or 40 octets. IPv4 packets are atomic: DF is set and the identification is zero (RFC 6864 §4.1). A length that
+    /// 20 or 40 octets. IPv4 packets without an identification are atomic: DF is set (RFC 6864 §4.1). A length that
     /// its field cannot hold is written as zero: such a packet only crosses a link that knows its length.
     @discardableResult
     public func write(to packet: inout MutableRawSpan, payloadLength: Int) -> Int {
         if source.isIPv4 {
             packet.put16(0x4500 | UInt16(trafficClass), at: 0)
             packet.put16(UInt16(exactly: 20 + payloadLength) ?? 0, at: 2)
-            packet.put32(0x0000_4000, at: 4)
+            packet.put32(identification.map { UInt32($0) &<< 16 } ?? 0x4000, at: 4)
             packet.put16(UInt16(hopLimit) &<< 8 | UInt16(protocolNumber), at: 8)
             packet.put16(0, at: 10)
             packet.put32(source.ipv4Bits, at: 12)

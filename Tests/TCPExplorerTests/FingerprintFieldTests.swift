@@ -17,6 +17,7 @@ import Testing
         Subject(module: "TCPEngine", file: "Connection.swift", type: "struct Connection"),
         Subject(module: "TCPEngine", file: "Connection.swift", type: "struct Send", prefix: "send."),
         Subject(module: "TCPEngine", file: "Connection.swift", type: "struct Receive", prefix: "receive."),
+        Subject(module: "TCPEngine", file: "PathMTU.swift", type: "struct PathSize", prefix: "path."),
         Subject(module: "TCPEngine", file: "Recovery.swift", type: "class Recovery"),
         Subject(module: "TCPEngine", file: "Reassembly.swift", type: "class Reassembly"),
         Subject(module: "TCPEngine", file: "RTTEstimator.swift", type: "struct RTTEstimator"),

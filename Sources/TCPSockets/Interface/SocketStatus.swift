@@ -108,7 +108,7 @@ extension VirtualKernel {
         info.acknowledgmentTimeout = UInt32(clamping: settings.delayedAcknowledgment.nanoseconds / 1000)
         info.sendSegmentSize = UInt32(clamping: details.segmentSize)
         info.receiveSegmentSize = UInt32(clamping: details.receiveSegmentSize)
-        info.pathMTU = UInt32(clamping: settings.mtu)
+        info.pathMTU = UInt32(clamping: details.pathMTU)
         info.smoothedRTT = UInt32(clamping: details.smoothedRTT / 1000)
         info.variationRTT = UInt32(clamping: details.variationRTT / 1000)
         info.congestionWindow = UInt32(clamping: details.congestionWindow / size)
@@ -144,7 +144,7 @@ extension VirtualKernel {
         switch recovery.phase {
         case .open: if !recovery.sacked.isEmpty { info.congestionState = UInt8(Linux.TCP_CA_Disorder) }
         case .fast: info.congestionState = UInt8(Linux.TCP_CA_Recovery)
-        case .timeout: info.congestionState = UInt8(Linux.TCP_CA_Loss)
+        case .timeout, .resized: info.congestionState = UInt8(Linux.TCP_CA_Loss)
         }
         for sent in flight {
             if recovery.sacked.contains(where: { $0.start <= sent.start && sent.end <= $0.end }) {
