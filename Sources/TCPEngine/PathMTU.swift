@@ -9,13 +9,13 @@ package struct PathSize {
     package var proven: UInt16 = 0
     /// A smaller size that a report names, to be believed when what it is about times out; zero is none.
     package var reported: UInt16 = 0
-    /// What the report is about.
-    package var reportedAbout = SequenceNumber(0)
-    /// When the acknowledgment of this comes, a segment of the present size has arrived.
-    package var proofEnd = SequenceNumber(0)
+    /// A segment of the present size has arrived when `proofEnd` is acknowledged.
     package var awaitsProof = false
     /// A link on the path takes less than a segment is worth: routers may cut the packets (DF is clear).
     package var mayFragment = false
+    /// What the report is about.
+    package var reportedAbout = SequenceNumber(0)
+    package var proofEnd = SequenceNumber(0)
     /// When the size last fell.
     package var fellAt = Instant.zero
 }
@@ -54,6 +54,8 @@ extension Connection {
         let before = segmentSize
         setPathSize(size, context)
         guard isSynAcknowledged, inFlight > 0, send.window > 0 else { return }
+        // A peer that takes no more anyway was sent nothing that was too big.
+        guard segmentSize < before || path.mayFragment else { return }
         // As many segments as before may be under way, not as many octets: a burst is no answer to a router.
         let segments = max(1, Int(congestion.window) / max(before, 1))
         congestion.window = min(congestion.window, UInt32(clamping: segments &* segmentSize))
