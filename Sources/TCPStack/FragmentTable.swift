@@ -39,7 +39,9 @@ struct FragmentTable: ~Copyable {
         _ counts: inout Counters
     ) throws(PacketFault) -> UInt32? {
         let key = FragmentKey(header, fragment, local)
-        let slot = try find(key) ?? insert(key, &context, &counts)
+        var slot = find(key)
+        if slot == nil { slot = try insert(key, &context, &counts) }
+        guard let slot else { return nil }
         if let fault = datagrams[slot].fault { throw fault }
         let isWhole: Bool
         do throws(PacketFault) {
@@ -52,15 +54,6 @@ struct FragmentTable: ~Copyable {
             throw error
         }
         return isWhole ? slot : nil
-    }
-
-    /// Puts a whole datagram behind `offset` octets of `packet`, and forgets it.
-    mutating func remove(whole slot: UInt32, into packet: inout [UInt8], at offset: Int, _ context: inout Context) {
-        var octets = packet.mutableSpan
-        var span = octets.mutableBytes
-        datagrams[slot].queue.copy(
-            from: 0, count: datagrams[slot].queue.count, to: &span, at: offset, context.pool)
-        remove(slot, &context)
     }
 
     /// Forgets a datagram.

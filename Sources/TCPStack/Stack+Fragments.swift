@@ -22,11 +22,11 @@ extension Stack {
             throw .noMemory
         }
         defer { context.budget.release(cost) }
-        var packet = [UInt8](repeating: 0, count: header.headerLength &+ length)
-        writeHeader(header, length, &packet)
-        fragments.remove(whole: slot, into: &packet, at: header.headerLength, &context)
+        let packet = packet(of: slot, header, length)
+        fragments.drop(slot, &context)
         counts.datagramsReassembled &+= 1
-        try take(packet.span.bytes, PacketMetadata(), isReassembled: true)
+        // It is no fragment again: the first fragment had every header, and none of them was that of another fragment.
+        try unsafe take(packet.span.bytes, PacketMetadata())
     }
 
     private mutating func reservePacket(_ bytes: Int) -> Int? {
@@ -35,10 +35,14 @@ extension Stack {
         return context.budget.reserve(bytes) ? bytes : nil
     }
 
-    private func writeHeader(_ header: IPHeader, _ length: Int, _ packet: inout [UInt8]) {
+    private func packet(of slot: UInt32, _ header: IPHeader, _ length: Int) -> [UInt8] {
+        var packet = [UInt8](repeating: 0, count: header.headerLength &+ length)
         var octets = packet.mutableSpan
-        var span = octets.mutableBytes
-        header.write(to: &span, payloadLength: length)
+        // Safe: every octet of the array may have any value.
+        var span = unsafe octets.mutableBytes
+        let offset = header.write(to: &span, payloadLength: length)
+        fragments.datagrams[slot].queue.copy(from: 0, count: length, to: &span, at: offset, context.pool)
+        return packet
     }
 }
 

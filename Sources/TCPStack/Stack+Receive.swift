@@ -9,13 +9,13 @@ extension Stack {
         context.now = max(context.now, now)
         counts.packetsReceived &+= 1
         do throws(PacketFault) {
-            try take(packet, metadata, isReassembled: false)
+            try take(packet, metadata)
         } catch {
             counts.count(error)
         }
     }
 
-    mutating func take(_ packet: RawSpan, _ metadata: PacketMetadata, isReassembled: Bool) throws(PacketFault) {
+    mutating func take(_ packet: RawSpan, _ metadata: PacketMetadata) throws(PacketFault) {
         let header = try IPHeader(parsing: packet)
         // RFC 1122 §3.2.1.7, RFC 8200 §3.
         guard header.hopLimit > 0 else { throw .hopLimitExceeded }
@@ -28,8 +28,6 @@ extension Stack {
             throw isBroadcastOrMulticast(header.destination) ? .notUnicast : .notForUs
         }
         if let fragment = header.fragment {
-            // RFC 8200 §4.1: there is one fragment header at most. A datagram made of datagrams has no bottom.
-            guard !isReassembled else { throw .badExtension }
             try takeFragment(packet, header, fragment, local)
             return
         }
