@@ -18,7 +18,7 @@ struct FragmentLimitTests {
             identification: UInt32(id))
     }
 
-    @Test("Past the limit of datagrams the oldest goes, and the newest become whole [6274-4.1]", arguments: Family.allCases)
+    @Test("Past the limit of datagrams the oldest goes, and the newest become whole [RFC 6274 §4.1]", arguments: Family.allCases)
     func datagrams(family: Family) {
         let host = host(family) { $0.reassemblyDatagrams = 8 }
         // Each of another host, so that none has more than its share.
@@ -47,7 +47,7 @@ struct FragmentLimitTests {
         host.inject(honest[2], family, from: 3)
         #expect(host.takeEchoes(family) == [pattern(3000, seed: 1)])
         // A second host that wants in takes its place from the one that has most.
-        host.inject(honest[0], family, from: 4)
+        host.inject(pieces(family, 3000, id: 1, from: 4)[0], family, from: 4)
         host.inject(pieces(family, 2000, id: 1, from: 5)[0], family, from: 5)
         for number in [4, 5] {
             let size = number == 4 ? 3000 : 2000
