@@ -30,7 +30,6 @@ extension Connection {
         }
         if send.window == 0 {
             // RFC 9293 MUST-37: a peer that answers keeps the connection, whatever its window.
-            progressAt = context.now
             rtt.noteProgress()
         } else if previousWindow == 0 {
             windowOpened(&context)
@@ -57,6 +56,8 @@ extension Connection {
     private mutating func windowOpened(_ context: inout Context) {
         flags.remove(.probe)
         rtt.endBackOff()
+        // R2 counts from here: the last probe may have been answered long ago.
+        progressAt = context.now
         if flags.contains(.probing), inFlight == 1 {
             send.next = send.unacknowledged
             flags.remove(.probing)

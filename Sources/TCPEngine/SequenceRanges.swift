@@ -75,7 +75,7 @@ package struct SequenceRanges {
     /// The range that holds `sequence`.
     package func range(holding sequence: SequenceNumber) -> SACKBlock? {
         let index = lowerIndex(sequence + 1)
-        guard index < ranges.count, ranges[index].start <= sequence, sequence < ranges[index].end else { return nil }
+        guard index < ranges.count, ranges[index].start <= sequence else { return nil }
         return ranges[index]
     }
 

@@ -121,9 +121,9 @@ public enum ExplorationKind: String, CaseIterable, Sendable {
         switch self {
         case .open: 7
         case .close: 8
-        case .openClose: 10
+        case .openClose: 9
         case .simultaneous: 8
-        case .reset: 8
+        case .reset: 7
         }
     }
 

@@ -15,7 +15,8 @@ public struct Configuration: Sendable {
     /// The most octets one connection takes that it may not send yet: less means less memory and less delay, more spares
     /// its program turns. Without limit by default.
     public var unsentBuffer = Int.max
-    /// The most octets one connection keeps for reading; the largest window it advertises.
+    /// The most octets one connection keeps for reading; the largest window it advertises. Without window scaling 65535
+    /// at most.
     public var receiveBuffer = 1 << 20
     /// MSL, half of what TIME-WAIT lasts (RFC 9293 §3.4.2 says two minutes; a connection's peers today expect 30 s).
     public var maximumSegmentLifetime: Duration = .seconds(30)

@@ -279,7 +279,7 @@ extension Connection {
             interval: Connection.milliseconds(options.keepAliveInterval.nanoseconds), probes: options.keepAliveProbes,
             context)
         userTimeout = options.userTimeout.map { Connection.milliseconds($0.nanoseconds) } ?? 0
-        differentiatedServices = options.differentiatedServices & 63
+        differentiatedServices = options.differentiatedServices
     }
 
     func status(local: Endpoint, remote: Endpoint, _ context: borrowing Context) -> ConnectionStatus {

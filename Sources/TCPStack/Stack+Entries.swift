@@ -114,8 +114,7 @@ extension Stack {
                 dropEntry(slot, hash)
                 record(key, from: .synReceived, to: .listen)
             } else if isAcceptable {
-                counts.challengeAcknowledgments &+= 1
-                replyAcknowledgment(slot)
+                challenge(entry: slot)
             }
             return
         }
@@ -127,18 +126,18 @@ extension Stack {
                 dropEntry(slot, hash)
                 record(key, from: .synReceived, to: .listen)
             } else {
-                replyAcknowledgment(slot)
+                challenge(entry: slot)
             }
             return
         }
         if tables.entries[slot].info.contains(.timestamps), let timestamps = header.options.timestamps,
             Int32(bitPattern: timestamps.value &- tables.entries[slot].timestamp) < 0
         {
-            replyAcknowledgment(slot)
+            answerUnacceptable(slot, length: length)
             return
         }
         guard isAcceptable else {
-            replyAcknowledgment(slot)
+            answerUnacceptable(slot, length: length)
             return
         }
         guard header.flags.contains(.ack) else { throw .noConnection }
@@ -231,6 +230,23 @@ extension Stack {
     }
 
     /// An empty acknowledgment from an entry.
+    /// RFC 9293 §3.10.7.4, first: an acknowledgment in reply. A segment without octets has no sender that waits for one.
+    mutating func answerUnacceptable(_ slot: UInt32, length: Int) {
+        if length > 0 { replyAcknowledgment(slot) } else { challenge(entry: slot) }
+    }
+
+    /// RFC 5961 §7: what nobody asked for is answered fifteen times a second, so that two ends that disagree about the
+    /// connection do not answer each other's acknowledgments for ever.
+    mutating func challenge(entry slot: UInt32) {
+        let second = UInt8(truncatingIfNeeded: context.now.nanoseconds / 1_000_000_000) &<< 4
+        let used = tables.entries[slot].challenges
+        let count = used & 0xF0 == second ? used & 15 : 0
+        guard count < 15 else { return }
+        tables.entries[slot].challenges = second | (count &+ 1)
+        counts.challengeAcknowledgments &+= 1
+        replyAcknowledgment(slot)
+    }
+
     mutating func replyAcknowledgment(_ slot: UInt32) {
         var packet = ControlPacket(kind: .acknowledgment, key: tables.entries[slot].key)
         packet.entry = slot

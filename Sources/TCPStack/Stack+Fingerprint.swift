@@ -86,6 +86,9 @@ extension Stack {
         hash.add(
             origin.local(tables.entries[index].send)
                 | origin.remote(tables.entries[index].receive) &<< 32)
+        let used = tables.entries[index].challenges
+        let second = UInt8(truncatingIfNeeded: origin.now.nanoseconds / 1_000_000_000) &<< 4
+        hash.add(UInt64(used & 0xF0 == second ? used & 15 : 0))
         let timestamp = info.contains(.timestamps) ? tables.entries[index].timestamp &- origin.clock : 0
         hash.add(UInt64(timestamp) | UInt64(tables.entries[index].listener) &<< 32)
         // Not as a deadline alone: a half-open entry tells by it when its SYN-ACK was sent.

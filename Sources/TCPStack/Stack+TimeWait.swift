@@ -44,8 +44,7 @@ extension Stack {
                 dropEntry(slot, hash)
                 record(key, from: .timeWait, to: .closed)
             } else if offset > 0, offset < synWindow {
-                counts.challengeAcknowledgments &+= 1
-                replyAcknowledgment(slot)
+                challenge(entry: slot)
             }
             return
         }
@@ -59,8 +58,7 @@ extension Stack {
                 record(key, from: .timeWait, to: .closed)
                 try receiveSyn(header, key, hash, listener: listener, minimumISN: minimum)
             } else {
-                counts.challengeAcknowledgments &+= 1
-                replyAcknowledgment(slot)
+                challenge(entry: slot)
             }
             return
         }
@@ -69,8 +67,7 @@ extension Stack {
         // RFC 5961 §5.2: what was never sent, or lies farther back than any window reaches, cannot be acknowledged.
         let distance = header.acknowledgment.distance(from: tables.entries[slot].send)
         if offset == 0, distance > 0 || distance < -(1 &<< 30) {
-            counts.challengeAcknowledgments &+= 1
-            replyAcknowledgment(slot)
+            challenge(entry: slot)
             return
         }
         let length = payload.byteCount &+ (header.flags.contains(.fin) ? 1 : 0)
@@ -79,7 +76,7 @@ extension Stack {
             restartTimeWait(slot)
             replyAcknowledgment(slot)
         } else if length > 0 || offset != 0 {
-            replyAcknowledgment(slot)
+            answerUnacceptable(slot, length: length)
         }
     }
 

@@ -59,6 +59,8 @@ struct SmallEntry: ~Copyable {
 
     var key: FlowKey
     var info: Info
+    /// The second, in the upper four bits, and how many challenges were answered in it.
+    var challenges: UInt8 = 0
     var timer = TimerNode()
     /// Half-open: ISS. TIME-WAIT: SND.NXT.
     var send: SequenceNumber

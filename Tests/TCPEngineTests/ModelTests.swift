@@ -248,4 +248,19 @@ struct NewRenoTests {
         control.timeout(inFlight: 1000, segmentSize: 1000, isFirst: true)
         #expect(control.threshold == 2000)
     }
+
+    @Test(
+        "Slow start ends at the threshold, and what is left over counts as congestion avoidance [RFC 5681 §3.1, 5681-2]"
+    )
+    func threshold() {
+        var control = NewReno(segmentSize: 1000, synWasLost: true)
+        control.threshold = 1300
+        control.acknowledge(1000, segmentSize: 1000, limit: 2)
+        #expect(control.window == 1300)
+        // 700 octets were left over; a window's worth opens it by a segment.
+        control.acknowledge(599, segmentSize: 1000, limit: 2)
+        #expect(control.window == 1300)
+        control.acknowledge(1, segmentSize: 1000, limit: 2)
+        #expect(control.window == 2300)
+    }
 }

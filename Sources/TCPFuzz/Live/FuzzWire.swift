@@ -185,8 +185,9 @@ final class WireSession {
         require(
             ends[end].host.arrivedMatches(initial + 1 + handle.read, count: got),
             "an octet was read that the other end did not write there")
-        guard let other = ends[1 - end].handles.last else { return }
-        // A handle that was let go of says nothing any more, and one of another incarnation nothing of this stream.
+        // A handle that was let go of says nothing any more, and one of another incarnation nothing of this stream: at one
+        // instant, and with a fixed ISN, two of them have the same.
+        guard let other = ends[1 - end].handles.first, ends[1 - end].handles.count == 1 else { return }
         guard ends[1 - end].host.stack.initialSequences(of: other.id)?.send == initial else { return }
         require(handle.read + got <= other.written, "more octets are read than were written")
         if result == .endOfStream {

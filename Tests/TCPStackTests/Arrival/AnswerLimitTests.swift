@@ -35,6 +35,34 @@ struct AnswerLimitTests {
         #expect(peer.discard() == 100)
     }
 
+    @Test(
+        "In TIME-WAIT and half-open too: two ends that disagree about the connection would answer for ever [5961-4, B-13]",
+        arguments: Family.allCases, [State.timeWait, .synReceived])
+    func smallEntries(family: Family, state: State) {
+        let peer = ScriptedPeer(family)
+        peer.enter(state)
+        for sequence in [-70_000, 70_000] {
+            for _ in 0..<2 {
+                peer.host.advance(by: .seconds(1))
+                peer.discard()
+                let count = answers(peer, .ack, seq: sequence)
+                #expect((8..<32).contains(count), "\(count) answers to 100 segments at \(sequence)")
+            }
+        }
+        // What carries octets is answered always: its sender may wait for it.
+        for _ in 0..<100 { peer.send(.ack, seq: -70_000, length: 1) }
+        #expect(peer.discard() == 100)
+    }
+
+    @Test("In TIME-WAIT challenges are limited too [5961-4]", arguments: Family.allCases)
+    func timeWaitChallenges(family: Family) {
+        let peer = ScriptedPeer(family)
+        peer.enter(.timeWait)
+        #expect((8..<32).contains(answers(peer, .rst, seq: 100)))
+        peer.host.advance(by: .seconds(1))
+        #expect((8..<32).contains(answers(peer, [.syn, .ack], seq: 100)))
+    }
+
     @Test("Connections differ in how many challenges they answer [5961-4, B-4]", arguments: Family.allCases)
     func differentLimits(family: Family) {
         var counts: Set<Int> = []

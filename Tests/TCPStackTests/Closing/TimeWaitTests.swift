@@ -225,4 +225,18 @@ struct TimeWaitReuseTests {
         #expect(ports.filter { $0 == used }.count == 1, "a live tuple is not chosen again")
         #expect(peer.host.stack.memory.timeWaitCount == 1)
     }
+
+    @Test(
+        "A FIN with a timestamp older than the last is answered, but starts nothing over: PAWS [U-37, RFC 7323 §5.3, 7323-10]",
+        arguments: Family.allCases)
+    func oldFin(family: Family) {
+        let peer = ScriptedPeer(family, offer: .timestamps)
+        peer.enter(.timeWait)
+        peer.host.advance(by: .seconds(40))
+        let old = peer.timestamp - 50_000
+        peer.send([.fin, .ack], seq: 1, ack: 2, options: [.nop, .nop, .timestamps(old, echo: peer.lastTimestamp)])
+        peer.expect(.ack, seq: 2, ack: 2)
+        peer.host.advance(by: .seconds(20) + .milliseconds(4))
+        #expect(peer.host.stack.memory.timeWaitCount == 0)
+    }
 }

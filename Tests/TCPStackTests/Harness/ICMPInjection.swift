@@ -23,11 +23,16 @@ extension ScriptedPeer {
 
     /// Delivers an echo request and gives the message of the answer.
     func echo(_ data: [UInt8]) -> [UInt8]? {
+        host.others.removeAll()
+        sendEcho(data)
+        return host.others.first.map { Array($0.dropFirst(family == .ipv4 ? 20 : 40)) }
+    }
+
+    /// Delivers an echo request.
+    func sendEcho(_ data: [UInt8], trafficClass: UInt8 = 0) {
         var message: [UInt8] = [family == .ipv4 ? 8 : 128, 0, 0, 0, 0x12, 0x34, 0, 7] + data
         message.replaceSubrange(2..<4, with: big16(checksum(of: message)))
-        host.others.removeAll()
-        host.inject(ip(message))
-        return host.others.first.map { Array($0.dropFirst(family == .ipv4 ? 20 : 40)) }
+        host.inject(ip(message, trafficClass: trafficClass))
     }
 
     func checksum(of message: [UInt8], from source: IPAddress? = nil, to destination: IPAddress? = nil) -> UInt16 {
@@ -42,10 +47,11 @@ extension ScriptedPeer {
         return sum.value
     }
 
-    private func ip(_ message: [UInt8]) -> [UInt8] {
+    private func ip(_ message: [UInt8], trafficClass: UInt8 = 0) -> [UInt8] {
         let header = IPHeader(
             source: endpoint.address, destination: target.address,
-            protocolNumber: family == .ipv4 ? IPProtocol.icmp : IPProtocol.icmpv6)
+            protocolNumber: family == .ipv4 ? IPProtocol.icmp : IPProtocol.icmpv6,
+            trafficClass: trafficClass)
         var packet = [UInt8](repeating: 0, count: header.headerLength)
         var span = packet.mutableSpan
         var bytes = span.mutableBytes

@@ -105,6 +105,11 @@ struct SynReceivedTests {
             peer.send(.ack, seq: 1, ack: ack)
             peer.expect(.rst, seq: ack)
             peer.expectState(.synReceived)
+            let memory = peer.host.stack.memory
+            #expect(
+                memory.halfOpenCount == (role == .passive ? 1 : 0) && memory.connectionCount == 1 - memory.halfOpenCount
+            )
+            #expect(peer.host.events.isEmpty, "nobody is told of a connection")
         }
         peer.send(.ack)
         if role == .passive { peer.accept() }
@@ -217,5 +222,16 @@ struct SynReceivedTests {
         peer.accept()
         peer.expectState(.established)
         peer.expectRead(10)
+    }
+
+    @Test("A SYN,ACK that was sent twice measures no round trip: Karn [MUST-18, 6298-4]", arguments: Family.allCases)
+    func ambiguousRoundTrip(family: Family) {
+        let peer = received(family, .passive)
+        peer.expect([.syn, .ack], seq: 0, ack: 1, after: .seconds(1))
+        peer.host.advance(by: .milliseconds(10))
+        peer.send(.ack)
+        peer.accept()
+        #expect(peer.status?.smoothedRTT == .zero)
+        #expect(peer.status?.retransmissionTimeout ?? .zero >= .seconds(1))
     }
 }

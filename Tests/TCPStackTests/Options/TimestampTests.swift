@@ -281,7 +281,7 @@ struct TimestampTests {
         "A hundred samples in one round trip move the estimate about as one does [RFC 7323 §4.1, appendix G, 7323-13]",
         arguments: Family.allCases)
     func manySamples(family: Family) {
-        let peer = established(family)
+        let peer = established(family, sack: true)
         // Open the congestion window first.
         for _ in 0..<6 {
             peer.write(200_000)
@@ -296,8 +296,9 @@ struct TimestampTests {
         let first = peer.offeredEdge - 65_535
         let sent = peer.received
         peer.host.advance(by: .milliseconds(100))
-        // 100 ACKs for one flight, each a sample of about 100 ms.
+        // 100 ACKs for one flight, each a sample of about 100 ms: something came early, which makes timestamps count.
         let stamps = peer.pending.last?.tcp.options.timestamps?.value ?? peer.lastTimestamp
+        peer.sendSACK(ack: first, [sent - 100..<sent])
         for step in 1...100 {
             let ack = first + (sent - first) * step / 100
             peer.send(.ack, ack: ack, options: [.nop, .nop, .timestamps(peer.timestamp, echo: stamps)])

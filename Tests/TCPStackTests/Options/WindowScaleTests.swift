@@ -129,4 +129,36 @@ struct WindowScaleTests {
         #expect(sent - acked > 32_768)
         #expect(sent - acked <= 65_535)
     }
+
+    @Test(
+        "Without scaling a connection keeps no more than a window can tell, 65535 octets [RFC 7323 §2.1]",
+        arguments: Family.allCases)
+    func withoutScaling(family: Family) {
+        var configuration = Configuration()
+        configuration.windowScaling = false
+        let peer = ScriptedPeer(family, configuration, offer: .scaled)
+        peer.establish()
+        while peer.next < 65_536 { peer.send(length: min(1460, 65_536 - peer.next)) }
+        peer.host.advance(by: .milliseconds(500))
+        #expect(peer.history.last?.tcp.window == 0)
+        peer.expectRead(65_535)
+    }
+
+    @Test(
+        "Rounding to the window's unit takes nothing back of what there is room for [SHLD-14, RFC 7323 §2.4]",
+        arguments: Family.allCases)
+    func rounding(family: Family) {
+        let peer = ScriptedPeer(family, offer: .scaled)
+        peer.establish()
+        var edge = 0
+        for _ in 0..<20 {
+            peer.send(length: 1001)
+            peer.host.advance(by: .milliseconds(100))
+            guard let ack = peer.pending.last else { return peer.fail("no acknowledgment", #_sourceLocation) }
+            peer.discard()
+            let now = peer.relativeAcknowledgment(ack) + Int(ack.tcp.window) << peer.stackShift
+            #expect(now >= edge || now > 1 + peer.host.configuration.receiveBuffer, "\(peer.host.recentTrace())")
+            edge = now
+        }
+    }
 }

@@ -122,4 +122,17 @@ struct GivingUpTests {
         peer.send(length: 10)
         peer.expectRead(10)
     }
+
+    @Test(
+        "A retransmission that waits for the link stops no timer: the program hears when R1 has passed [SHLD-9, RFC 6298 §5.6]",
+        arguments: Family.allCases)
+    func linkTakesNothing(family: Family) {
+        let peer = ScriptedPeer(family)
+        peer.establish()
+        peer.write(100)
+        peer.discard()
+        peer.host.isLinkFull = true
+        peer.host.advance(by: .seconds(2))
+        #expect(peer.takeReadiness().contains(.troubled))
+    }
 }

@@ -220,4 +220,27 @@ struct ZeroWindowTests {
         peer.send(.ack)
         peer.expectState(.finWait2)
     }
+
+    @Test(
+        "A window that opens before the next probe is an answer: R2 counts from then [MUST-20, MUST-37, U-42]",
+        arguments: Family.allCases)
+    func openedBetweenProbes(family: Family) {
+        let peer = ScriptedPeer(family)
+        peer.establish()
+        peer.setOptions { $0.userTimeout = .seconds(2) }
+        peer.write(3000)
+        peer.discard()
+        // The window closes in front of what is in flight; six probes are answered, the next is 12.8 s off.
+        for probe in 0..<7 {
+            if probe > 0 { peer.expect(.ack, seq: 1, length: 1, within: .seconds(10)) }
+            peer.send(.ack, ack: 1, window: 0)
+        }
+        peer.host.advance(by: .seconds(5))
+        peer.send(.ack, ack: 1)
+        peer.host.advance(by: .milliseconds(1900))
+        peer.expectState(.established)
+        #expect(peer.pending.contains { peer.relative($0) == 1 && $0.length > 1 }, "the data goes again")
+        peer.send(.ack)
+        #expect(peer.status?.unacknowledged == 0)
+    }
 }
