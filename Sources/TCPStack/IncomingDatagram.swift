@@ -114,6 +114,7 @@ struct IncomingDatagram: ~Copyable {
         guard let first else { return nil }
         return IPHeader(
             source: first.source, destination: first.destination, protocolNumber: first.protocolNumber,
-            hopLimit: first.hopLimit, trafficClass: codepoints & 0b1000 != 0 ? first.trafficClass | 3 : first.trafficClass)
+            hopLimit: first.hopLimit,
+            trafficClass: codepoints & 0b1000 != 0 ? first.trafficClass | 3 : first.trafficClass)
     }
 }

@@ -69,7 +69,8 @@ struct IPFragmentTests {
             let isGood = payload > 0 && payload % 8 == 0
             let packets = [
                 IPv4HeaderTests.packet(payload: payload, fragment: 0x2001),
-                IPv6HeaderTests.packet(next: 44, rest: hex("1100 0009 00000000") + [UInt8](repeating: 1, count: payload)),
+                IPv6HeaderTests.packet(
+                    next: 44, rest: hex("1100 0009 00000000") + [UInt8](repeating: 1, count: payload)),
             ]
             for packet in packets {
                 if isGood {
@@ -122,7 +123,8 @@ struct IPFragmentTests {
         arguments: [
             // Destination options and nothing behind them; options that go on in the next fragment; another fragment.
             "3c00 0001 00000000 1100 0104 00000000", "3c00 0001 00000000 1102 0104 00000000",
-            "2c00 0001 00000000 1100 0001 00000001 0102030405060708", "0000 0001 00000000 1100 0104 00000000 0102030405060708",
+            "2c00 0001 00000000 1100 0001 00000001 0102030405060708",
+            "0000 0001 00000000 1100 0104 00000000 0102030405060708",
         ])
     func chain(text: String) {
         #expect(throws: PacketFault.fragmentHeader) { try check(IPv6HeaderTests.packet(next: 44, rest: hex(text))) }

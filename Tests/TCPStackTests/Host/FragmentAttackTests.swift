@@ -53,7 +53,8 @@ struct FragmentAttackTests {
         }
     }
 
-    @Test("Ping of death: a fragment past 65,535 octets is dropped by itself [RFC 8200 §4.5]", arguments: Family.allCases)
+    @Test(
+        "Ping of death: a fragment past 65,535 octets is dropped by itself [RFC 8200 §4.5]", arguments: Family.allCases)
     func pingOfDeath(family: Family) {
         let host = host(family)
         let overhead = family == .ipv4 ? 20 : 0
@@ -70,7 +71,8 @@ struct FragmentAttackTests {
         #expect(host.takeEchoes(family) == [data])
     }
 
-    @Test("A first fragment with more headers than the last may not make more than 65,535 of it [RFC 8200 §4.5]",
+    @Test(
+        "A first fragment with more headers than the last may not make more than 65,535 of it [RFC 8200 §4.5]",
         arguments: Family.allCases)
     func headersOverflow(family: Family) {
         let host = host(family)
@@ -81,7 +83,8 @@ struct FragmentAttackTests {
         #expect(host.stack.memory.buffers == 0)
     }
 
-    @Test("A tiny first fragment that hides the transport header is dropped [RFC 7112 §5, RFC 1858 §3]",
+    @Test(
+        "A tiny first fragment that hides the transport header is dropped [RFC 7112 §5, RFC 1858 §3]",
         arguments: Family.allCases)
     func tiny(family: Family) {
         let host = host(family)
@@ -97,7 +100,9 @@ struct FragmentAttackTests {
         #expect(host.stack.counters.datagramsReassembled == 0 && host.strays.isEmpty)
     }
 
-    @Test("Empty fragments, and odd ones before the last, are dropped by themselves [RFC 8200 §4.5]", arguments: Family.allCases)
+    @Test(
+        "Empty fragments, and odd ones before the last, are dropped by themselves [RFC 8200 §4.5]",
+        arguments: Family.allCases)
     func lengths(family: Family) {
         let host = host(family)
         let data = pattern(1000)
@@ -111,7 +116,8 @@ struct FragmentAttackTests {
         #expect(host.takeEchoes(family) == [data])
     }
 
-    @Test("Two last fragments of different ends, or one with more behind it, end the datagram [RFC 815]",
+    @Test(
+        "Two last fragments of different ends, or one with more behind it, end the datagram [RFC 815]",
         arguments: Family.allCases)
     func ends(family: Family) {
         let cases = [
@@ -135,7 +141,8 @@ struct FragmentAttackTests {
         }
     }
 
-    @Test("A datagram that is not whole after 30 s goes; fragments do not wind the clock up [RFC 1122 §3.3.2]",
+    @Test(
+        "A datagram that is not whole after 30 s goes; fragments do not wind the clock up [RFC 1122 §3.3.2]",
         arguments: Family.allCases)
     func timeout(family: Family) {
         let host = host(family)

@@ -6,8 +6,9 @@ import Testing
 /// Answers larger than the link takes: RFC 791 §3.2, RFC 8200 §4.5, RFC 6864, RFC 7739.
 @Suite("Answers in fragments")
 struct FragmentEchoTests {
-    private func ping(_ host: VirtualHost, _ family: Family, _ data: [UInt8], identification: UInt32 = 5, from number: Int = 2)
-    {
+    private func ping(
+        _ host: VirtualHost, _ family: Family, _ data: [UInt8], identification: UInt32 = 5, from number: Int = 2
+    ) {
         for piece in cut(
             echoRequest(family, data, from: number), sizes: Array(repeating: 1232, count: 60),
             identification: identification)
@@ -16,7 +17,9 @@ struct FragmentEchoTests {
         }
     }
 
-    private func headers(_ host: VirtualHost) -> [IPHeader] { host.others.compactMap { try? IPHeader(parsing: $0.span.bytes) } }
+    private func headers(_ host: VirtualHost) -> [IPHeader] {
+        host.others.compactMap { try? IPHeader(parsing: $0.span.bytes) }
+    }
 
     @Test(
         "An echo of 60,000 octets comes in fragments and is answered in fragments [RFC 792, RFC 4443 §4.2]",
@@ -112,7 +115,9 @@ struct FragmentEchoTests {
         #expect(host.stack.wantsToTransmit == false)
     }
 
-    @Test("Four answers of 60,000 octets may wait for the link, a fifth is refused and counted", arguments: Family.allCases)
+    @Test(
+        "Four answers of 60,000 octets may wait for the link, a fifth is refused and counted",
+        arguments: Family.allCases)
     func waiting(family: Family) {
         let host = VirtualHost(families: [family])
         host.batch {

@@ -18,7 +18,9 @@ struct FragmentLimitTests {
             identification: UInt32(id))
     }
 
-    @Test("Past the limit of datagrams the oldest goes, and the newest become whole [RFC 6274 §4.1]", arguments: Family.allCases)
+    @Test(
+        "Past the limit of datagrams the oldest goes, and the newest become whole [RFC 6274 §4.1]",
+        arguments: Family.allCases)
     func datagrams(family: Family) {
         let host = host(family) { $0.reassemblyDatagrams = 8 }
         // Each of another host, so that none has more than its share.
@@ -36,7 +38,8 @@ struct FragmentLimitTests {
         #expect(host.stack.audit() == nil)
     }
 
-    @Test("A source that fills the table drives out its own, nobody else's [fragment flood]", arguments: Family.allCases)
+    @Test(
+        "A source that fills the table drives out its own, nobody else's [fragment flood]", arguments: Family.allCases)
     func fairness(family: Family) {
         let host = host(family) { $0.reassemblyDatagrams = 8 }
         let honest = pieces(family, 3000, id: 1, from: 3)
@@ -56,7 +59,9 @@ struct FragmentLimitTests {
         }
     }
 
-    @Test("Their octets stay within their limit, and are shared like the table [fragment flood]", arguments: Family.allCases)
+    @Test(
+        "Their octets stay within their limit, and are shared like the table [fragment flood]",
+        arguments: Family.allCases)
     func bytes(family: Family) {
         let limit = 128 << 10
         let host = host(family) { $0.reassemblyBytes = limit }
@@ -72,7 +77,8 @@ struct FragmentLimitTests {
         #expect(host.takeEchoes(family) == [pattern(20_000, seed: 1)])
     }
 
-    @Test("Bombs of eight octets in any order: a datagram of more fragments than the limit ends [fragment bomb]",
+    @Test(
+        "Bombs of eight octets in any order: a datagram of more fragments than the limit ends [fragment bomb]",
         arguments: Family.allCases)
     func bomb(family: Family) {
         let host = host(family)
@@ -96,12 +102,15 @@ struct FragmentLimitTests {
         for (count, isTaken) in [(16, true), (17, false)] {
             let host = host(family) { $0.reassemblyFragments = 16 }
             let data = pattern(count * 80 - 8)
-            for piece in cut(echoRequest(family, data), sizes: Array(repeating: 80, count: 20)) { host.inject(piece, family) }
+            for piece in cut(echoRequest(family, data), sizes: Array(repeating: 80, count: 20)) {
+                host.inject(piece, family)
+            }
             #expect(host.takeEchoes(family) == (isTaken ? [data] : []))
         }
     }
 
-    @Test("With the budget full fragments are refused or drive out others, and nothing passes the budget [rule 4]",
+    @Test(
+        "With the budget full fragments are refused or drive out others, and nothing passes the budget [rule 4]",
         arguments: Family.allCases)
     func budget(family: Family) {
         let host = host(family) {
@@ -125,7 +134,9 @@ struct FragmentLimitTests {
         #expect(host.takeEchoes(family) == [pattern(20_000, seed: 99)])
     }
 
-    @Test("With no memory for them at all no fragment is kept, and whole packets are answered", arguments: Family.allCases)
+    @Test(
+        "With no memory for them at all no fragment is kept, and whole packets are answered", arguments: Family.allCases
+    )
     func off(family: Family) {
         let host = host(family) { $0.reassemblyBytes = 0 }
         for piece in pieces(family, 3000, id: 1) { host.inject(piece, family) }

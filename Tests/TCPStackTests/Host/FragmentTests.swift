@@ -89,7 +89,8 @@ struct FragmentTests {
         #expect(host.takeEchoes(.ipv6) == [data])
     }
 
-    @Test("A fragment that comes again is ignored, and the datagram is whole [RFC 8200 §4.5]", arguments: Family.allCases)
+    @Test(
+        "A fragment that comes again is ignored, and the datagram is whole [RFC 8200 §4.5]", arguments: Family.allCases)
     func duplicates(family: Family) {
         let host = VirtualHost(families: [family])
         let data = pattern(3000)
@@ -131,7 +132,8 @@ struct FragmentTests {
         #expect(host.fragmentBytes == 0)
     }
 
-    @Test("Headers in front of the fragment header, and IPv4 options, are no part of the datagram [RFC 8200 §4.5]",
+    @Test(
+        "Headers in front of the fragment header, and IPv4 options, are no part of the datagram [RFC 8200 §4.5]",
         arguments: Family.allCases)
     func unfragmentable(family: Family) {
         let host = VirtualHost(families: [family])
@@ -150,7 +152,9 @@ struct FragmentTests {
         let data = pattern(1500)
         let options: [UInt8] = [IPProtocol.icmpv6, 0, 1, 4, 0, 0, 0, 0]
         let host = VirtualHost(families: [.ipv6])
-        for piece in cut(options + echoRequest(.ipv6, data), sizes: [504, 504], number: 60) { host.inject(piece, .ipv6) }
+        for piece in cut(options + echoRequest(.ipv6, data), sizes: [504, 504], number: 60) {
+            host.inject(piece, .ipv6)
+        }
         #expect(host.takeEchoes(.ipv6) == [data])
     }
 
@@ -178,7 +182,8 @@ struct FragmentTests {
         #expect(host.takeEchoes(.ipv6).isEmpty)
     }
 
-    @Test("A mark of congestion on any fragment is on the datagram, and never joins unmarkable ones [RFC 3168 §5.3]",
+    @Test(
+        "A mark of congestion on any fragment is on the datagram, and never joins unmarkable ones [RFC 3168 §5.3]",
         arguments: Family.allCases)
     func congestion(family: Family) {
         for (classes, isTaken) in [([2, 3, 2], true), ([0, 0, 0], true), ([3, 3, 3], true), ([0, 3, 0], false)] {
