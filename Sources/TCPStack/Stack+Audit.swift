@@ -27,6 +27,9 @@ extension Stack {
             datagram = fragments.datagrams.next(from: index &+ 1)
         }
         if fragmentBlocks &* BlockPool.blockSize != fragments.blockBytes { return "blocks of fragments are miscounted" }
+        if fragments.datagrams.count > 0, fragments.deadline == .distantFuture {
+            return "fragments have a deadline nobody knows"
+        }
         var blocks = control.echoes.heldBlocks &+ fragmentBlocks
         var recovery = 0
         var slot = tables.connections.next(from: 0)

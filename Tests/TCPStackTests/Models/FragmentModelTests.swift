@@ -15,7 +15,7 @@ struct FragmentModelTests {
     @Test("Whatever the order, the cuts and the duplicates, what comes out is what went in", arguments: Family.allCases)
     func random(family: Family) {
         for seed in 0..<Self.rounds {
-            var random = SplitMix(state: UInt64(seed) &* 2 &+ (family == .ipv4 ? 0 : 1))
+            var random = Pseudorandom(seed: UInt64(seed) &* 2 &+ (family == .ipv4 ? 0 : 1))
             let host = VirtualHost(families: [family])
             var expected: [[UInt8]] = []
             var stream: [Fragment] = []
@@ -45,7 +45,7 @@ struct FragmentModelTests {
 
     /// Some come twice; a duplicate that comes when its datagram is whole begins another, and goes by its timer. First ones
     /// do not: a datagram all of whose fragments come twice is two.
-    private func deliver(_ stream: [Fragment], _ host: VirtualHost, _ family: Family, _ random: inout SplitMix) {
+    private func deliver(_ stream: [Fragment], _ host: VirtualHost, _ family: Family, _ random: inout Pseudorandom) {
         for (index, piece) in stream.enumerated() {
             host.inject(piece, family)
             if Int.random(in: 0..<3, using: &random) == 0 {
@@ -57,7 +57,7 @@ struct FragmentModelTests {
 
     @Test("Random fragments trap nothing, keep the books right, and leave nothing", arguments: Family.allCases)
     func garbage(family: Family) {
-        var random = SplitMix(state: 77)
+        var random = Pseudorandom(seed: 77)
         var configuration = Configuration()
         configuration.reassemblyDatagrams = 6
         configuration.reassemblyBytes = 80 << 10
@@ -80,15 +80,4 @@ struct FragmentModelTests {
     }
 }
 
-/// Reproducible numbers: a failure names its seed.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
-    }
-}
+extension Pseudorandom: RandomNumberGenerator {}
