@@ -60,6 +60,20 @@ struct FragmentLimitTests {
     }
 
     @Test(
+        "A source with half of the table drives out its own, though those of others are older [fragment flood]",
+        arguments: Family.allCases)
+    func share(family: Family) {
+        let host = host(family) { $0.reassemblyDatagrams = 8 }
+        for number in 3..<7 { host.inject(pieces(family, 2000, id: 1, from: number)[0], family, from: number) }
+        for id in 0..<50 { host.inject(pieces(family, 2000, id: id)[0], family) }
+        #expect(host.stack.counters[.fragmentEvicted] == 46)
+        for number in 3..<7 {
+            host.inject(pieces(family, 2000, id: 1, from: number)[1], family, from: number)
+            #expect(host.takeEchoes(family) == [pattern(2000, seed: 1)], "\(number)")
+        }
+    }
+
+    @Test(
         "Their octets stay within their limit, and are shared like the table [fragment flood]",
         arguments: Family.allCases)
     func bytes(family: Family) {
