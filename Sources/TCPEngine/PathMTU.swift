@@ -44,7 +44,7 @@ extension Connection {
 
     /// The retransmission timer expired: a report that waited for that is believed now.
     mutating func believeWaitingReport(_ context: borrowing Context) {
-        guard path.reported > 0, path.reportedAbout >= send.unacknowledged else { return }
+        guard path.reported > 0 else { return }
         setPathSize(path.reported, context)
     }
 

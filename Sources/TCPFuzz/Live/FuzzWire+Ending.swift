@@ -6,7 +6,9 @@ import TCPWire
 extension WireSession {
     /// Whether both ends have one connection, the same one, that nothing has gone wrong with yet.
     private var isWhole: Bool {
-        guard !isForged, !isAborted, elapsed < 60_000_000_000 else { return false }
+        // A half-open entry lives for 63 s, and a sender that saw a round trip of r may be silent for 3 r: within four times
+        // this it has sent again.
+        guard !isForged, !isAborted, elapsed < 15_000_000_000 else { return false }
         for end in ends {
             guard end.handles.count <= 1 else { return false }
             for handle in end.handles where end.host.stack.status(of: handle.id)?.error != nil { return false }

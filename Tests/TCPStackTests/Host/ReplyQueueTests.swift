@@ -16,6 +16,45 @@ struct ReplyQueueTests {
         peer.expectNothing()
     }
 
+    @Test(
+        "A reply that waits is dropped when what it was about has gone, even if another has its place",
+        arguments: Family.allCases)
+    func replaced(family: Family) {
+        let old = ScriptedPeer(family)
+        old.listen()
+        let other = ScriptedPeer(family, host: old.host, port: 4001, isn: 0x3000_0000)
+        other.listener = old.listener
+        old.host.batch {
+            old.send(.syn)
+            // In SYN-RECEIVED the SYN,ACK has not left, so the peer can only know the number it chose itself.
+            old.send(.rst)
+            other.send(.syn)
+        }
+        old.expectNothing()
+        other.expect([.syn, .ack], seq: 0, ack: 1)
+        other.expectNothing()
+    }
+
+    @Test(
+        "Connections that wait for the link send in the order in which they began to wait", arguments: Family.allCases)
+    func turns(family: Family) {
+        let first = ScriptedPeer(family)
+        first.establish()
+        var peers = [first]
+        for port in 4001...4003 as ClosedRange<UInt16> {
+            let peer = ScriptedPeer(family, host: first.host, port: port)
+            peer.listener = first.listener
+            peer.establish()
+            peers.append(peer)
+        }
+        let begin = first.host.trace.count
+        // The length tells who it is.
+        first.host.batch { for number in [2, 0, 3, 1] { peers[number].write(100 + number) } }
+        let lines = first.host.trace[begin...]
+        let order = lines.compactMap { line in (0...3).first { line.hasSuffix("len \(100 + $0)") } }
+        #expect(order == [2, 0, 3, 1], "\(lines)")
+    }
+
     @Test("Of any number of replies 1024 wait; the rest are counted and forgotten", arguments: Family.allCases)
     func bounded(family: Family) {
         let peer = ScriptedPeer(family)
