@@ -51,6 +51,20 @@ package struct ByteQueue: ~Copyable {
         return done
     }
 
+    /// How many blocks `place` would need for `count` octets, `offset` after the head, besides those the queue holds.
+    package func missingBlocks(for count: Int, at offset: Int) -> Int {
+        guard count > 0 else { return 0 }
+        let position = Int(headOffset) &+ offset
+        var missing = 0
+        for number in position / BlockPool.blockSize...(position &+ count &- 1) / BlockPool.blockSize
+        where number >= Int(blockCount)
+            || ring[(Int(first) &+ number) & (ring.count &- 1)] == BlockPool.none
+        {
+            missing &+= 1
+        }
+        return missing
+    }
+
     /// The block that holds position `number`, made if it is missing.
     private mutating func block(_ number: Int, _ pool: inout BlockPool, _ budget: inout Budget) -> UInt32 {
         if number >= ring.count { grow(to: number &+ 1, &pool) }

@@ -44,6 +44,17 @@ public struct Configuration: Sendable {
     public var selectiveAcknowledgment = true
     /// TTL or hop limit of what is sent (RFC 9293 MUST-49).
     public var hopLimit: UInt8 = 64
+    /// How long the fragments of a datagram wait for each other, from the first that came (RFC 1122 §3.3.2 and RFC 8200 §4.5
+    /// say 60 s; kernels today give half of it).
+    public var reassemblyTimeout: Duration = .seconds(30)
+    /// Datagrams that may wait for fragments at a time: 1...256. Past it the oldest goes; one source keeps no more than half
+    /// of them while others want in.
+    public var reassemblyDatagrams = 64
+    /// Memory their octets may take, in bytes, and never more than a quarter of the budget, which counts it too: below
+    /// 66 KiB not every datagram can become whole, with zero none. Shared as `reassemblyDatagrams` are.
+    public var reassemblyBytes = 1 << 20
+    /// Fragments a datagram may come in: 2...8192. 128 are enough for the largest over links of 576 octets.
+    public var reassemblyFragments = 128
     /// Whether `nextStateChange` has something to give.
     public var recordsStateChanges = false
     /// Whether every packet that arrives must have a right TCP checksum, even if the link vouches for it.

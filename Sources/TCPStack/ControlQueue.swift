@@ -28,14 +28,18 @@ struct ControlPacket {
 /// What waits for the link, oldest first, within a limit: a flood of packets that call for replies costs no memory.
 struct ControlQueue: ~Copyable {
     static let limit = 1024
-    /// Octets of echo messages that may wait.
+    /// Octets of echo messages that may wait: four of the largest that come in fragments.
     static let echoLimit = 256 << 10
 
     private var packets: [ControlPacket] = []
     private var head = 0
     var echoes = ByteQueue()
+    /// The reply of which fragments have left and others have not: its octets are the first of `echoes`.
+    var outgoing: OutgoingDatagram?
+    /// The checksum of that reply.
+    var outgoingChecksum: UInt16 = 0
 
-    var isEmpty: Bool { head == packets.count }
+    var isEmpty: Bool { head == packets.count && outgoing == nil }
 
     /// What waits, oldest first.
     var waiting: ArraySlice<ControlPacket> { packets[head...] }

@@ -18,6 +18,12 @@ public struct Counters: Sendable {
     public package(set) var challengeAcknowledgments: UInt64 = 0
     /// Replies that were not sent because too many waited already.
     public package(set) var repliesDropped: UInt64 = 0
+    /// Fragments handed to `receive` for an address of this host.
+    public package(set) var fragmentsReceived: UInt64 = 0
+    /// Datagrams that became whole.
+    public package(set) var datagramsReassembled: UInt64 = 0
+    /// Fragments given by `transmit`.
+    public package(set) var fragmentsSent: UInt64 = 0
     /// Connections that ended because a state was reached that cannot be.
     public package(set) var impossibleStates: UInt64 = 0
 

@@ -6,10 +6,12 @@ public struct MemoryReport: Sendable, Hashable {
     public var smallEntries = 0
     /// The table that finds a connection.
     public var tables = 0
-    /// Blocks of octets in use.
+    /// Blocks of octets in use, but for those of fragments.
     public var buffers = 0
     /// Blocks that wait to be used again.
     public var idleBuffers = 0
+    /// Fragments that wait for others, with their blocks.
+    public var fragments = 0
     /// Loss recovery and reassembly state, made when there is a need.
     public var recovery = 0
     /// Listeners and their queues.
@@ -22,7 +24,9 @@ public struct MemoryReport: Sendable, Hashable {
     public var timeWaitCount = 0
 
     /// Everything held, in bytes.
-    public var total: Int { connections + smallEntries + tables + buffers + idleBuffers + recovery + listeners }
+    public var total: Int {
+        connections + smallEntries + tables + buffers + idleBuffers + fragments + recovery + listeners
+    }
 
     /// An empty report.
     public init() {}

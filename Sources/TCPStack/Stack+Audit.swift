@@ -20,7 +20,17 @@ extension Stack {
     private func auditMemory() -> StaticString? {
         if context.budget.used != memory.total { return "the budget and the report of memory differ" }
         if context.budget.used > context.budget.limit { return "the budget is exceeded" }
-        var blocks = control.echoes.heldBlocks
+        var fragmentBlocks = 0
+        var datagram = fragments.datagrams.next(from: 0)
+        while let index = datagram {
+            fragmentBlocks &+= fragments.datagrams[index].queue.heldBlocks
+            datagram = fragments.datagrams.next(from: index &+ 1)
+        }
+        if fragmentBlocks &* BlockPool.blockSize != fragments.blockBytes { return "blocks of fragments are miscounted" }
+        if fragments.datagrams.count > 0, fragments.deadline == .distantFuture {
+            return "fragments have a deadline nobody knows"
+        }
+        var blocks = control.echoes.heldBlocks &+ fragmentBlocks
         var recovery = 0
         var slot = tables.connections.next(from: 0)
         while let index = slot {

@@ -13,6 +13,7 @@ import TCPWire
 // - `nextGeneration`, a record's `generation` and `listener.generation`: handles.
 // - `trimAt`, the pool and the budget: they decide nothing while there is room. `audit` holds them to what is
 //   hashed.
+// - `fragments`: none is on its way between stacks that are compared; the number of datagrams is hashed all the same.
 // - `identifications`: nobody looks at what fragments are known by.
 // - `waitingForMemory`: empty while there is room; its number is hashed all the same.
 extension Stack {
@@ -117,6 +118,7 @@ extension Stack {
         for listener in acceptable { hash.add(UInt64(listener.slot)) }
         hash.add(acceptable.count)
         hash.add(waitingForMemory.count)
+        hash.add(fragments.datagrams.count)
         control.fingerprint(into: &hash, origin)
         if let sequence = context.bareReset { hash.add(origin.local(sequence)) }
     }
@@ -137,5 +139,7 @@ extension ControlQueue {
         }
         hash.add(waiting.count)
         hash.add(echoes.count)
+        // Its checksum follows from its octets.
+        if let outgoing { hash.add(outgoing.offset) }
     }
 }

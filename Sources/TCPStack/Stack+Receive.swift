@@ -15,7 +15,7 @@ extension Stack {
         }
     }
 
-    private mutating func take(_ packet: RawSpan, _ metadata: PacketMetadata) throws(PacketFault) {
+    mutating func take(_ packet: RawSpan, _ metadata: PacketMetadata) throws(PacketFault) {
         let header = try IPHeader(parsing: packet)
         // RFC 1122 §3.2.1.7, RFC 8200 §3.
         guard header.hopLimit > 0 else { throw .hopLimitExceeded }
@@ -27,7 +27,10 @@ extension Stack {
             // RFC 9293 MUST-57.
             throw isBroadcastOrMulticast(header.destination) ? .notUnicast : .notForUs
         }
-        guard !header.isFragment else { throw .fragment }
+        if let fragment = header.fragment {
+            try takeFragment(packet, header, fragment, local)
+            return
+        }
         let body = packet.extracting(header.headerLength..<header.totalLength)
         switch header.protocolNumber {
         case IPProtocol.tcp: try takeSegment(body, header, local, metadata)
@@ -114,24 +117,7 @@ extension Stack {
         _ message: ICMPMessage, _ body: RawSpan, _ ip: IPHeader, _ local: UInt16
     ) throws(PacketFault) {
         switch message {
-        case .echoRequest:
-            // RFC 792, RFC 4443 §4.2: the reply mirrors identifier, sequence number and data.
-            let length = body.byteCount
-            guard control.echoes.count &+ length <= ControlQueue.echoLimit else { throw .queueFull }
-            let before = control.echoes.count
-            guard control.echoes.append(body, &context.pool, &context.budget) == length else {
-                // Nothing of a message that did not fit may stay; what came before it does.
-                dropEcho(keeping: before)
-                throw .noMemory
-            }
-            var reply = ControlPacket(
-                kind: .echoReply, key: FlowKey(remote: ip.source, remotePort: 0, local: local, localPort: 0))
-            reply.entry = UInt32(length)
-            reply.trafficClass = ip.trafficClass & 0xFC
-            if !control.append(reply) {
-                dropEcho(keeping: before)
-                throw .queueFull
-            }
+        case .echoRequest: try queueEcho(body, ip, local)
         case .error(let kind, let quoted):
             guard let index = localIndex(quoted.source.address) else { throw .badICMP }
             let key = FlowKey(
@@ -152,9 +138,5 @@ extension Stack {
     private func pathSegmentSize(_ mtu: Int, isIPv4: Bool) -> Int {
         if isIPv4 { return mtu < 68 ? 0 : mtu &- 40 }
         return mtu < 1280 ? 0 : mtu &- 60
-    }
-
-    private mutating func dropEcho(keeping count: Int) {
-        control.echoes.truncate(to: count, &context.pool)
     }
 }

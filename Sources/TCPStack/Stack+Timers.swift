@@ -6,8 +6,9 @@ extension Stack {
     /// When `advance(to:)` is next wanted; `nil` when no timer runs. It may come earlier than any timer is due, never later.
     public var nextDeadline: Instant? {
         let timer = wheel.nextDeadline
-        if trimAt == .distantFuture { return timer }
-        return min(timer ?? .distantFuture, trimAt)
+        let other = min(trimAt, fragments.deadline)
+        if other == .distantFuture { return timer }
+        return min(timer ?? .distantFuture, other)
     }
 
     /// Fires the timers that are due at `now`.
@@ -21,6 +22,7 @@ extension Stack {
                 settle(id.slot)
             }
         }
+        fragments.expire(&context, &counts)
         trim()
     }
 

@@ -38,6 +38,10 @@ extension Stack {
     ) -> TransmittedPacket? {
         context.now = max(context.now, now)
         unsafe fragments.removeAll()
+        if control.outgoing != nil, let sent = writeEchoFragment(&buffer) {
+            counts.packetsSent &+= 1
+            return sent
+        }
         while let packet = control.next() {
             if let sent = write(packet, &buffer) {
                 counts.packetsSent &+= 1
@@ -89,8 +93,10 @@ extension Stack {
         let mayFragment = tables.connections[slot].connection.path.mayFragment
         let identification =
             mayFragment
-            ? identifications.next(
-                key, secret, segments: segment.segmentSize > 0 ? (count &- 1) / segment.segmentSize &+ 1 : 1) : nil
+            ? UInt16(
+                truncatingIfNeeded: identifications.next(
+                    key, secret, segments: segment.segmentSize > 0 ? (count &- 1) / segment.segmentSize &+ 1 : 1))
+            : nil
         return writeHeaders(
             key, header, payloadLength: count, hopLimit: tables.connections[slot].connection.hopLimit,
             trafficClass: tables.connections[slot].connection.differentiatedServices &<< 2,
@@ -201,34 +207,5 @@ extension Stack {
 
     private func timestamp(_ key: FlowKey) -> UInt32 {
         UInt32(truncatingIfNeeded: context.now.nanoseconds / 1_000_000) &+ timestampOffset(key)
-    }
-
-    /// RFC 792, RFC 4443 §4.2: type and code become those of a reply, everything else comes back.
-    private mutating func writeEcho(_ packet: ControlPacket, _ buffer: inout MutableRawSpan) -> TransmittedPacket? {
-        let length = Int(packet.entry)
-        let source = localAddress(packet.key)
-        let isIPv4 = source.isIPv4
-        let ip = IPHeader(
-            source: source, destination: packet.key.remote,
-            protocolNumber: isIPv4 ? IPProtocol.icmp : IPProtocol.icmpv6, hopLimit: configuration.hopLimit,
-            trafficClass: packet.trafficClass)
-        let offset = isIPv4 ? 20 : 40
-        guard offset &+ length <= min(buffer.byteCount, configuration.mtu) else {
-            control.echoes.removeFirst(length, &context.pool)
-            return nil
-        }
-        control.echoes.copy(from: 0, count: length, to: &buffer, at: offset, context.pool)
-        control.echoes.removeFirst(length, &context.pool)
-        ip.write(to: &buffer, payloadLength: length)
-        buffer.put16(isIPv4 ? 0 : 129 &<< 8, at: offset)
-        buffer.put16(0, at: offset &+ 2)
-        var checksum = Checksum()
-        if !isIPv4 {
-            checksum.addPseudoHeader(
-                source: source, destination: packet.key.remote, protocol: IPProtocol.icmpv6, length: length)
-        }
-        checksum.add(buffer.bytes.extracting(offset..<offset &+ length))
-        buffer.put16(checksum.value, at: offset &+ 2)
-        return TransmittedPacket(length: offset &+ length, headerLength: offset &+ length, transportOffset: offset)
     }
 }

@@ -32,6 +32,7 @@ public struct Stack: ~Copyable {
     var nextGeneration: UInt32 = 1
     var portCounters: InlineArray<16, UInt32> = .init(repeating: 0)
     var identifications = Identifications()
+    var fragments: FragmentTable
     var halfOpenCount = 0
     /// When memory that lies idle is looked at again.
     var trimAt = Instant.distantFuture
@@ -46,6 +47,7 @@ public struct Stack: ~Copyable {
         wheel = TimingWheel(at: now)
         _ = context.budget.reserve(wheel.bytes)
         control = ControlQueue()
+        fragments = FragmentTable(configuration.fragmentLimits)
     }
 
     // Embedded Swift destroys values of another module only through a deinit it can see, and the parts' are not public.
@@ -98,7 +100,8 @@ public struct Stack: ~Copyable {
         report.connections = tables.connections.bytes
         report.smallEntries = tables.entries.bytes
         report.tables = flowTable.bytes &+ wheel.bytes
-        report.buffers = context.pool.usedBytes
+        report.buffers = context.pool.usedBytes &- fragments.blockBytes
+        report.fragments = fragments.bytes &+ fragments.blockBytes
         report.idleBuffers = context.pool.idleBytes
         report.recovery = context.recoveryBytes
         report.listeners = listeners.count &* Listener.cost

@@ -26,10 +26,14 @@ public struct IPHeader: Sendable {
     public var headerLength: Int
     /// Octets of the whole packet by its own account; padding behind it is not part of it.
     public var totalLength: Int
-    /// Whether this is one fragment of several.
-    public var isFragment: Bool
+    /// Which part of a datagram this is; `nil` for a whole packet, atomic fragments (RFC 6946) included. IPv4 options and
+    /// the IPv6 headers in front of the fragment header are part of `headerLength`, the rest is the datagram's.
+    public var fragment: IPFragment?
     /// What fragments of this IPv4 packet are known by; `nil` when it may not be cut: DF is set (RFC 6864 §4.1).
     public var identification: UInt16?
+
+    /// Whether this is one fragment of several.
+    public var isFragment: Bool { fragment != nil }
 
     /// A header to send; lengths are filled in when it is written.
     public init(
@@ -42,7 +46,6 @@ public struct IPHeader: Sendable {
         self.trafficClass = trafficClass
         headerLength = source.isIPv4 ? 20 : 40
         totalLength = headerLength
-        isFragment = false
     }
 
     /// Reads the header of a packet that starts at the IP version octet.
@@ -75,8 +78,12 @@ public struct IPHeader: Sendable {
         trafficClass = packet.u8(1)
         self.headerLength = headerLength
         self.totalLength = totalLength
-        // More fragments, or an offset: bits 0 and 15 of the fragment field lie outside this mask.
-        isFragment = packet.be16(6) & 0x3FFF != 0
+        // More fragments, or an offset: the reserved bit and DF lie outside this mask.
+        let field = packet.be16(6) & 0x3FFF
+        if field != 0 {
+            fragment = IPFragment(
+                identification: UInt32(packet.be16(4)), offset: Int(field & 0x1FFF) * 8, hasMore: field & 0x2000 != 0)
+        }
         identification = packet.be16(6) & 0x4000 == 0 ? packet.be16(4) : nil
     }
 
@@ -110,70 +117,22 @@ public struct IPHeader: Sendable {
         hopLimit = packet.u8(7)
         trafficClass = UInt8(truncatingIfNeeded: packet.be16(0) &>> 4)
         self.totalLength = totalLength
-        isFragment = false
-        var next = packet.u8(6)
-        var offset = 40
-        // RFC 8504 §5.3: a host may limit the chain; eight headers are more than any honest packet has.
-        for position in 0...8 {
-            switch next {
-            case 0, 60:  // hop-by-hop (only first) and destination options
-                guard next == 60 || position == 0, totalLength - offset >= 8 else { throw .badExtension }
-                let length = (Int(packet.u8(offset + 1)) + 1) * 8
-                guard length <= totalLength - offset else { throw .badExtension }
-                try IPHeader.walkOptions(packet.extracting(offset + 2..<offset + length))
-                next = packet.u8(offset)
-                offset += length
-            case 43:  // routing: passed over when nothing is left to visit (RFC 8200 §4.4)
-                guard totalLength - offset >= 8, packet.u8(offset + 3) == 0 else { throw .badExtension }
-                let length = (Int(packet.u8(offset + 1)) + 1) * 8
-                guard length <= totalLength - offset else { throw .badExtension }
-                next = packet.u8(offset)
-                offset += length
-            case 44:  // fragment: an atomic one is a whole packet (RFC 6946)
-                guard totalLength - offset >= 8 else { throw .badExtension }
-                if packet.be16(offset + 2) & 0xFFF9 != 0 { isFragment = true }
-                next = packet.u8(offset)
-                offset += 8
-                if isFragment {
-                    protocolNumber = next
-                    headerLength = offset
-                    return
-                }
-            default:
-                protocolNumber = next
-                headerLength = offset
-                return
-            }
-        }
-        throw .badExtension
-    }
-
-    /// RFC 8200 §4.2: the two highest bits of an unknown option say whether the packet may be taken.
-    private static func walkOptions(_ options: RawSpan) throws(PacketFault) {
-        var offset = 0
-        while offset < options.byteCount {
-            let type = options.u8(offset)
-            if type == 0 {
-                offset += 1
-                continue
-            }
-            guard offset + 1 < options.byteCount else { throw .badExtension }
-            let length = Int(options.u8(offset + 1)) + 2
-            guard offset + length <= options.byteCount else { throw .badExtension }
-            guard type == 1 || type &>> 6 == 0 else { throw .badExtension }
-            offset += length
-        }
+        var chain = IPv6Chain(next: packet.u8(6), offset: 40, position: 0)
+        fragment = try chain.walk(packet, end: totalLength)
+        protocolNumber = chain.next
+        headerLength = chain.offset
     }
 
     /// Writes the header for `payloadLength` octets of transport at the start of `packet`, and says how long it is:
-    /// 20 or 40 octets. IPv4 packets without an identification are atomic: DF is set (RFC 6864 §4.1). A length that
+    /// 20 or 40 octets, 48 for a fragment of IPv6. IPv4 packets without an identification are atomic: DF is set (RFC 6864 §4.1). A length that
     /// its field cannot hold is written as zero: such a packet only crosses a link that knows its length.
     @discardableResult
     public func write(to packet: inout MutableRawSpan, payloadLength: Int) -> Int {
         if source.isIPv4 {
             packet.put16(0x4500 | UInt16(trafficClass), at: 0)
             packet.put16(UInt16(exactly: 20 + payloadLength) ?? 0, at: 2)
-            packet.put32(identification.map { UInt32($0) &<< 16 } ?? 0x4000, at: 4)
+            packet.put32(
+                fragment?.ipv4Field ?? identification.map { UInt32($0) &<< 16 } ?? 0x4000, at: 4)
             packet.put16(UInt16(hopLimit) &<< 8 | UInt16(protocolNumber), at: 8)
             packet.put16(0, at: 10)
             packet.put32(source.ipv4Bits, at: 12)
@@ -184,12 +143,17 @@ public struct IPHeader: Sendable {
             return 20
         }
         packet.put32(0x6000_0000 | UInt32(trafficClass) &<< 20, at: 0)
-        packet.put16(UInt16(exactly: payloadLength) ?? 0, at: 4)
-        packet.put16(UInt16(protocolNumber) &<< 8 | UInt16(hopLimit), at: 6)
+        let fragmentHeader = isFragment ? 8 : 0
+        packet.put16(UInt16(exactly: fragmentHeader + payloadLength) ?? 0, at: 4)
+        packet.put16(UInt16(isFragment ? IPv6Chain.fragment : protocolNumber) &<< 8 | UInt16(hopLimit), at: 6)
         packet.put64(source.high, at: 8)
         packet.put64(source.low, at: 16)
         packet.put64(destination.high, at: 24)
         packet.put64(destination.low, at: 32)
-        return 40
+        if let fragment {
+            packet.put32(UInt32(protocolNumber) &<< 24 | UInt32(fragment.ipv6Field), at: 40)
+            packet.put32(fragment.identification, at: 44)
+        }
+        return 40 + fragmentHeader
     }
 }

@@ -18,8 +18,6 @@ public enum PacketFault: UInt8, Error, Sendable, CaseIterable {
     case notForUs
     /// Broadcast or multicast, to which TCP does not answer (RFC 9293 MUST-57).
     case notUnicast
-    /// A fragment.
-    case fragment
     /// A transport protocol that is not spoken here.
     case unknownProtocol
     /// An IPv6 extension header or IPv4 option that must not be passed over.
@@ -38,6 +36,26 @@ public enum PacketFault: UInt8, Error, Sendable, CaseIterable {
     case noMemory
     /// The listener's queue was full.
     case queueFull
+    /// A fragment that is empty, or one before the last whose length is no multiple of eight (RFC 8200 §4.5).
+    case fragmentLength
+    /// A fragment past the 65,535 octets a datagram may have (RFC 8200 §4.5).
+    case fragmentTooLong
+    /// A first fragment without the whole transport header, or with a header before it that must not be passed over
+    /// (RFC 7112 §5).
+    case fragmentHeader
+    /// A fragment that overlaps another, or belongs to a datagram two of whose fragments did: all of it is dropped (RFC 5722 §4).
+    case fragmentOverlap
+    /// A fragment that disagrees with the others about where the datagram ends or about congestion, or a later one of such
+    /// a datagram.
+    case fragmentMismatch
+    /// A fragment that was there already.
+    case fragmentDuplicate
+    /// A fragment of a datagram of more fragments than are taken.
+    case tooManyFragments
+    /// A datagram whose fragments did not all come in time; counts once a datagram (RFC 1122 §3.3.2).
+    case fragmentTimeout
+    /// A datagram that gave way to other fragments because too much waited; counts once a datagram.
+    case fragmentEvicted
 
     /// A few words for a person.
     public var explanation: String {
@@ -51,7 +69,6 @@ public enum PacketFault: UInt8, Error, Sendable, CaseIterable {
         case .martianSource: "source address that no host may use"
         case .notForUs: "addressed to another host"
         case .notUnicast: "addressed to broadcast or multicast"
-        case .fragment: "a fragment"
         case .unknownProtocol: "a transport protocol not spoken here"
         case .badExtension: "an IP option or extension header that cannot be passed over"
         case .badOption: "a TCP option of impossible length"
@@ -61,6 +78,15 @@ public enum PacketFault: UInt8, Error, Sendable, CaseIterable {
         case .noConnection: "no connection"
         case .noMemory: "no memory left in the budget"
         case .queueFull: "the listener's queue is full"
+        case .fragmentLength: "a fragment of impossible length"
+        case .fragmentTooLong: "a fragment past 65,535 octets"
+        case .fragmentHeader: "a first fragment without all headers"
+        case .fragmentOverlap: "fragments that overlap"
+        case .fragmentMismatch: "fragments that disagree"
+        case .fragmentDuplicate: "a fragment that was there already"
+        case .tooManyFragments: "a datagram of too many fragments"
+        case .fragmentTimeout: "fragments that waited too long for the others"
+        case .fragmentEvicted: "fragments that gave way to others"
         }
     }
 }

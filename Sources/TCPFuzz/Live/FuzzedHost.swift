@@ -217,9 +217,11 @@ final class FuzzedHost {
         for id in listeners { stack.stopListening(id, at: now) }
         drain()
         audit()
-        // What was released lives on until its timers end it.
+        // What was released lives on until its timers end it, and fragments wait for others.
         var rounds = 0
-        while stack.memory.connectionCount > 0 || stack.memory.timeWaitCount > 0, rounds < 64 {
+        while stack.memory.connectionCount > 0 || stack.memory.timeWaitCount > 0 || stack.memory.fragments > 0,
+            rounds < 64
+        {
             advance(to: now + .seconds(400), late: rounds % 2 == 0, drain)
             rounds += 1
         }
