@@ -17,8 +17,6 @@ struct Conversation {
     private var timestamps: [UInt32: UInt32] = [:]
     /// The first timestamp seen: the wire's, and the script's name for it.
     private var clock: (wire: UInt32, script: UInt32)?
-    /// The stack's last segment, for ICMP messages that do not say what they quote.
-    var lastSequence: SequenceNumber?
 
     init(local: Endpoint, remote: Endpoint) {
         self.local = local

@@ -108,7 +108,8 @@ enum PacketBuilder {
             bytes.put32(conversation.wire(start).rawValue, at: 4)
             bytes.put16(0x5010, at: 12)
         case nil:
-            bytes.put32((conversation.lastSequence ?? conversation.base).rawValue, at: 4)
+            // As if `[0:0(0)]` were written: our SYN.
+            bytes.put32(conversation.wire(0).rawValue, at: 4)
             bytes.put16(0x5010, at: 12)
         }
         if number == IPProtocol.udp { transport.removeLast(12) }

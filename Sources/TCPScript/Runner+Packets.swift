@@ -112,7 +112,6 @@ extension Runner {
                 conversations[index].learn(initial: segment.header.sequence, start: expected.start ?? 0)
             }
             learnTimestamp(segment, expected, index)
-            conversations[index].lastSequence = segment.header.sequence
             if let fault = matcher.fault(
                 in: segment, segments: segment.count, expected: expected, conversation: conversations[index])
             {

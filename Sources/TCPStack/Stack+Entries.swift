@@ -235,14 +235,14 @@ extension Stack {
         if length > 0 { replyAcknowledgment(slot) } else { challenge(entry: slot) }
     }
 
-    /// RFC 5961 §7: what nobody asked for is answered fifteen times a second, so that two ends that disagree about the
-    /// connection do not answer each other's acknowledgments for ever.
+    /// RFC 5961 §7: what nobody asked for is answered three times a second at most, so that two ends that disagree about
+    /// the connection do not answer each other's acknowledgments for ever.
     mutating func challenge(entry slot: UInt32) {
-        let second = UInt8(truncatingIfNeeded: context.now.nanoseconds / 1_000_000_000) &<< 4
-        let used = tables.entries[slot].challenges
-        let count = used & 0xF0 == second ? used & 15 : 0
-        guard count < 15 else { return }
-        tables.entries[slot].challenges = second | (count &+ 1)
+        let second = UInt8(context.now.nanoseconds / 1_000_000_000 & 1) &<< 2
+        let used = tables.entries[slot].info.challenges
+        let count = used & 4 == second ? used & 3 : 0
+        guard count < 3 else { return }
+        tables.entries[slot].info.challenges = second | (count &+ 1)
         counts.challengeAcknowledgments &+= 1
         replyAcknowledgment(slot)
     }

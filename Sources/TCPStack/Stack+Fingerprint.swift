@@ -81,14 +81,15 @@ extension Stack {
 
     private func addEntry(_ index: UInt32, _ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
         addKey(tables.entries[index].key, &hash)
-        let info = tables.entries[index].info
+        var info = tables.entries[index].info
+        // What was used of another second's answers counts for nothing.
+        let second = UInt8(origin.now.nanoseconds / 1_000_000_000 & 1) &<< 2
+        if info.challenges & 4 != second { info.challenges = 0 }
+        info.challenges &= 3
         hash.add(UInt64(info.rawValue) | UInt64(tables.entries[index].segmentSize) &<< 16)
         hash.add(
             origin.local(tables.entries[index].send)
                 | origin.remote(tables.entries[index].receive) &<< 32)
-        let used = tables.entries[index].challenges
-        let second = UInt8(truncatingIfNeeded: origin.now.nanoseconds / 1_000_000_000) &<< 4
-        hash.add(UInt64(used & 0xF0 == second ? used & 15 : 0))
         let timestamp = info.contains(.timestamps) ? tables.entries[index].timestamp &- origin.clock : 0
         hash.add(UInt64(timestamp) | UInt64(tables.entries[index].listener) &<< 32)
         // Not as a deadline alone: a half-open entry tells by it when its SYN-ACK was sent.

@@ -46,6 +46,11 @@ struct SmallEntry: ~Copyable {
         static let scales = Info(rawValue: 8)
         /// A SYN-ACK or an acknowledgment waits in the control queue.
         static let replyDue = Info(rawValue: 16)
+        /// Bits 5...7: whether the second in which challenges were last answered was odd, and how many were, 0...3.
+        var challenges: UInt8 {
+            get { UInt8(rawValue &>> 5 & 7) }
+            set { rawValue = rawValue & 0xFF1F | UInt16(newValue & 7) &<< 5 }
+        }
         /// SYN-ACKs sent again, in bits 8...11; the peer's window scale in bits 12...15.
         var retries: Int {
             get { Int(rawValue &>> 8 & 15) }
@@ -59,8 +64,6 @@ struct SmallEntry: ~Copyable {
 
     var key: FlowKey
     var info: Info
-    /// The second, in the upper four bits, and how many challenges were answered in it.
-    var challenges: UInt8 = 0
     var timer = TimerNode()
     /// Half-open: ISS. TIME-WAIT: SND.NXT.
     var send: SequenceNumber

@@ -39,6 +39,8 @@ struct SynCheckTests {
             peer.expect(.ack, seq: 2, ack: 2)
             peer.expectState(.timeWait)
         }
+        // Challenges are limited to so many a second (RFC 5961 §7).
+        peer.host.advance(by: .seconds(1))
         peer.send([.syn, .ack], seq: 500, ack: 2)
         peer.expect(.ack, seq: 2, ack: 2)
         peer.expectState(.timeWait)
