@@ -160,13 +160,13 @@ extension Connection {
         // RFC 2018 §8: a peer may take back what it reported. When a second timeout follows, nothing counts any more.
         if recovery.timeouts > 0 { recovery.sacked.removeAll() }
         if recovery.timeouts < .max { recovery.timeouts &+= 1 }
-        sendAgain(recovery, as: .timeout)
+        recovery.phase = .timeout
+        recovery.point = send.next
+        sendAgain(recovery)
     }
 
     /// All that is in flight and not SACKed is to go again.
-    func sendAgain(_ recovery: Recovery, as phase: Recovery.Phase) {
-        recovery.phase = phase
-        recovery.point = send.next
+    func sendAgain(_ recovery: Recovery) {
         recovery.lostBefore = send.next
         recovery.retransmitted = send.unacknowledged
     }

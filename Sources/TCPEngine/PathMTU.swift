@@ -63,11 +63,12 @@ extension Connection {
         flags.insert(.retransmit)
         retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
         guard let recovery = makeRecovery(&context) else { return }
+        sendAgain(recovery)
         // A recovery from loss stays one: it ends where it was to end.
-        let isLoss = recovery.phase == .fast || recovery.phase == .timeout
-        let (phase, point) = (recovery.phase, recovery.point)
-        sendAgain(recovery, as: isLoss ? phase : .resized)
-        if isLoss { recovery.point = point } else { recover = send.next }
+        guard recovery.phase == .open || recovery.phase == .resized else { return }
+        recovery.phase = .resized
+        recovery.point = send.next
+        recover = send.next
     }
 
     private mutating func setPathSize(_ size: UInt16, _ context: borrowing Context) {

@@ -46,7 +46,7 @@ struct AnswerLimitTests {
                 peer.host.advance(by: .seconds(1))
                 peer.discard()
                 let count = answers(peer, .ack, seq: sequence)
-                #expect((2..<32).contains(count), "\(count) answers to 100 segments at \(sequence)")
+                #expect(count == 3, "\(count) answers to 100 segments at \(sequence)")
             }
         }
         // What carries octets is answered always: its sender may wait for it.
@@ -58,9 +58,9 @@ struct AnswerLimitTests {
     func timeWaitChallenges(family: Family) {
         let peer = ScriptedPeer(family)
         peer.enter(.timeWait)
-        #expect((2..<32).contains(answers(peer, .rst, seq: 100)))
+        #expect(answers(peer, .rst, seq: 100) == 3)
         peer.host.advance(by: .seconds(1))
-        #expect((2..<32).contains(answers(peer, [.syn, .ack], seq: 100)))
+        #expect(answers(peer, [.syn, .ack], seq: 100) == 3)
     }
 
     @Test("Connections differ in how many challenges they answer [5961-4, B-4]", arguments: Family.allCases)
