@@ -15,9 +15,11 @@ public func fuzzStack(_ input: RawSpan) {
 /// A handle a program holds.
 struct FuzzedHandle {
     var id: ConnectionID
+    /// ISS, which outlives the handle.
+    var initial: SequenceNumber?
     var written = 0
     var read = 0
-    /// Whether the stream it reads is the pattern: not when the peer's segments were changed on the way.
+    /// Whether the end of the stream was read.
     var endOfStream = false
 }
 

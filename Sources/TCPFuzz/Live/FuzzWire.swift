@@ -92,8 +92,13 @@ final class WireSession {
     private func connect(_ end: Int, from local: UInt16, to remote: UInt16) {
         let endpoint = Endpoint(ends[1 - end].address, remote)
         if let id = try? ends[end].host.stack.connect(to: endpoint, port: local, at: ends[end].host.now) {
-            ends[end].handles.append(FuzzedHandle(id: id))
+            keep(id, end)
         }
+    }
+
+    private func keep(_ id: ConnectionID, _ end: Int) {
+        ends[end].handles.append(
+            FuzzedHandle(id: id, initial: ends[end].host.stack.initialSequences(of: id)?.send))
     }
 
     // MARK: The programme
@@ -185,9 +190,10 @@ final class WireSession {
         require(
             ends[end].host.arrivedMatches(initial + 1 + handle.read, count: got),
             "an octet was read that the other end did not write there")
-        // A handle that was let go of says nothing any more, and one of another incarnation nothing of this stream: at one
-        // instant, and with a fixed ISN, two of them have the same.
-        guard let other = ends[1 - end].handles.first, ends[1 - end].handles.count == 1 else { return }
+        guard let other = ends[1 - end].handles.last else { return }
+        // At one instant, and with a fixed ISN, two incarnations have the same: which of them this stream is from nobody knows.
+        guard ends[1 - end].handles.count(where: { $0.initial == initial }) == 1 else { return }
+        // A handle that was let go of says nothing any more, and one of another incarnation nothing of this stream.
         guard ends[1 - end].host.stack.initialSequences(of: other.id)?.send == initial else { return }
         require(handle.read + got <= other.written, "more octets are read than were written")
         if result == .endOfStream {
@@ -216,7 +222,7 @@ final class WireSession {
 
     func accept(_ end: Int) {
         for listener in ends[end].listeners {
-            if let id = ends[end].host.stack.accept(listener) { ends[end].handles.append(FuzzedHandle(id: id)) }
+            if let id = ends[end].host.stack.accept(listener) { keep(id, end) }
         }
     }
 
