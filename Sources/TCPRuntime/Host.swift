@@ -174,6 +174,7 @@ public actor Host {
         while let event = stack.nextEvent() {
             switch event {
             case .acceptable(let id): listeners[id]?.wakeAll()
+            case .datagrams(let id, let readiness): wake(id, readiness)
             case .connection(let id, let readiness): wake(id, readiness)
             }
         }
