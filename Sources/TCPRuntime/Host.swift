@@ -28,6 +28,7 @@ public actor Host {
     /// By slot of the connection.
     var flows: [FlowRecord] = []
     var listeners: [ListenerID: ListenerRecord] = [:]
+    var sockets: [UDPSocketID: DatagramRecord] = [:]
     private var closeWaiters: [UnsafeContinuation<Void, Never>] = []
     /// Whether the host still runs.
     public private(set) var isRunning = true
@@ -123,6 +124,10 @@ public actor Host {
         for slot in flows.indices { flows[slot].endAll() }
         for id in Array(listeners.keys) {
             var record = listeners.removeValue(forKey: id)
+            record?.wakeAll()
+        }
+        for id in Array(sockets.keys) {
+            var record = sockets.removeValue(forKey: id)
             record?.wakeAll()
         }
         for waiter in closeWaiters { waiter.resume() }
