@@ -1,7 +1,4 @@
 extension IPAddress {
-    /// fe80::/10 (RFC 4291 §2.5.6); of IPv4, 169.254.0.0/16 (RFC 3927).
-    public var isLinkLocal: Bool { isIPv4 ? ipv4Bits &>> 16 == 0xA9FE : high &>> 54 == 0x3FA }
-
     /// `ff02::1`: every node of the link.
     public static var allNodes: IPAddress { IPAddress(high: 0xFF02_0000_0000_0000, low: 1) }
 
