@@ -39,20 +39,28 @@ extension EthernetLink {
         noteRouter(message, &stack)
         var offset = message.options.lowerBound
         while let information = PrefixInformation.next(in: packet, &offset, end: message.options.upperBound) {
-            do throws(EthernetFault) {
-                try note(information, &stack)
-            } catch {
-                counts.count(error)
-            }
+            note(information, &stack)
         }
     }
 
-    private mutating func note(_ information: PrefixInformation, _ stack: inout Stack) throws(EthernetFault) {
+    private mutating func note(_ information: PrefixInformation, _ stack: inout Stack) {
         let prefix = information.prefix
         // §6.3.4, RFC 4862 §5.5.3 (b): the link-local prefix is nobody's to tell of. Nor is everything on one link.
-        guard !prefix.address.isLinkLocal, !prefix.address.isMulticast, prefix.length > 0 else { throw .prefixRefused }
-        if information.isOnLink { try noteOnLink(prefix, information.validLifetime, &stack) }
-        if information.isAutonomous { try autoconfigure(information, &stack) }
+        guard !prefix.address.isLinkLocal, !prefix.address.isMulticast, prefix.length > 0 else {
+            counts.count(.prefixRefused)
+            return
+        }
+        // What the flags ask for has nothing to do with each other.
+        do throws(EthernetFault) {
+            if information.isOnLink { try noteOnLink(prefix, information.validLifetime, &stack) }
+        } catch {
+            counts.count(error)
+        }
+        do throws(EthernetFault) {
+            if information.isAutonomous { try autoconfigure(information, &stack) }
+        } catch {
+            counts.count(error)
+        }
     }
 
     /// §6.3.4: a prefix is on the link until its lifetime ends.
