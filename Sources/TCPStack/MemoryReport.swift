@@ -20,6 +20,8 @@ public struct MemoryReport: Sendable, Hashable {
     public var datagramSockets = 0
     /// Own addresses and routes.
     public var routing = 0
+    /// What Ethernet links hold: neighbors, packets that wait for them, addresses, routers.
+    public var neighbors = 0
     /// Connections there are, in any state but LISTEN, SYN-RECEIVED entries and TIME-WAIT entries.
     public var connectionCount = 0
     /// UDP sockets.
@@ -32,7 +34,7 @@ public struct MemoryReport: Sendable, Hashable {
     /// Everything held, in bytes.
     public var total: Int {
         connections + smallEntries + tables + buffers + idleBuffers + fragments + recovery + listeners
-            + datagramSockets + routing
+            + datagramSockets + routing + neighbors
     }
 
     /// An empty report.

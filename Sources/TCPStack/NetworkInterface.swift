@@ -42,6 +42,15 @@ struct NetworkInterface: ~Copyable {
     var messages: InlineArray<2, MessageQueue> = InlineArray { _ in MessageQueue() }
     /// Whether datagrams have their turn before segments.
     var datagramsFirst = false
+    /// The hop limit that routers advertise, for IPv6 (RFC 4861 §6.3.4); zero is none.
+    var advertisedHopLimit: UInt8 = 0
+    /// The MTU that routers advertise, for IPv6, in octets; zero is none.
+    var advertisedMTU = 0
+
+    /// The MTU in octets.
+    func mtu(isIPv4: Bool) -> Int {
+        isIPv4 || advertisedMTU == 0 ? link.mtu : min(link.mtu, advertisedMTU)
+    }
 
     init() {}
     // Embedded Swift destroys values of another module only through a deinit it can see.

@@ -245,7 +245,8 @@ extension Stack {
     public mutating func setOptions(_ id: ConnectionID, _ options: ConnectionOptions, at now: Instant) {
         context.now = max(context.now, now)
         guard let slot = slot(id) else { return }
-        tables.connections[slot].connection.hopLimit = options.hopLimit ?? configuration.hopLimit
+        tables.connections[slot].connection.hopLimit =
+            options.hopLimit ?? hopLimit(for: tables.connections[slot].key)
         tables.connections[slot].connection.apply(options, context)
         settle(slot)
     }

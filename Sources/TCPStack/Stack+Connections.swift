@@ -10,7 +10,7 @@ extension Stack {
         var connection = Connection(
             state: state, initial: initial, linkSegmentSize: announcedSegmentSize(options, local: key.local),
             isIPv4: isIPv4,
-            hopLimit: options.hopLimit ?? configuration.hopLimit, timestampOffset: timestampOffset(key), context)
+            hopLimit: options.hopLimit ?? hopLimit(for: key), timestampOffset: timestampOffset(key), context)
         connection.apply(options, context)
         connection.receive.scale = windowScale
         connection.quickAcknowledgments =
@@ -35,8 +35,9 @@ extension Stack {
 
     /// The MSS to announce: the MTU less the fixed headers (RFC 9293 §3.7.1, MUST-67).
     func linkSegmentSize(local: UInt16) -> Int {
-        let mtu = interfaces[Int(addresses[Int(local)].interface.index)].link.mtu
-        return max(1, min(mtu, 65535) &- (addresses[Int(local)].prefix.address.isIPv4 ? 40 : 60))
+        let isIPv4 = addresses[Int(local)].prefix.address.isIPv4
+        let mtu = interfaces[Int(addresses[Int(local)].interface.index)].mtu(isIPv4: isIPv4)
+        return max(1, min(mtu, 65535) &- (isIPv4 ? 40 : 60))
     }
 
     /// Stores a connection; `nil` when the budget has no room.

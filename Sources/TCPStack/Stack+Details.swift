@@ -94,7 +94,7 @@ extension Stack {
         let isIPv4 = addresses[Int(tables.connections[slot].key.local)].prefix.address.isIPv4
         var details = tables.connections[slot].connection.details(context)
         let link = interface(of: tables.connections[slot].key)
-        details.pathMTU = min(interfaces[link].link.mtu, details.pathMTU &+ (isIPv4 ? 40 : 60))
+        details.pathMTU = min(interfaces[link].mtu(isIPv4: isIPv4), details.pathMTU &+ (isIPv4 ? 40 : 60))
         return details
     }
 }

@@ -24,11 +24,12 @@ extension Stack {
         // RFC 1812 §4.3.2.3, RFC 4443 §2.4 c: as much of the packet as the least MTU holds.
         let room = isIPv4 ? 576 &- 28 : 1280 &- 48
         let quoted = packet.extracting(0..<min(packet.byteCount, ip.totalLength, room))
+        let key = FlowKey(remote: ip.source, remotePort: 0, local: local, localPort: 0)
         let message = Message(
-            key: FlowKey(remote: ip.source, remotePort: 0, local: local, localPort: 0),
+            key: key,
             length: 8 &+ quoted.byteCount, protocolNumber: isIPv4 ? IPProtocol.icmp : IPProtocol.icmpv6,
             // RFC 1812 §4.3.2.5: the precedence of internetwork control.
-            trafficClass: isIPv4 ? 0xC0 : 0, hopLimit: configuration.hopLimit)
+            trafficClass: isIPv4 ? 0xC0 : 0, hopLimit: hopLimit(for: key))
         do throws(PacketFault) {
             try queue(message, .icmp, bytes.bytes, quoted, limit: configuration.icmpBuffer)
             counts.errorsSent &+= 1

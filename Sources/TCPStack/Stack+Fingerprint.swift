@@ -17,6 +17,7 @@ import TCPWire
 // - `identifications`: nobody looks at what fragments are known by.
 // - `routes`, and of the interfaces what is configured: the same in all stacks that are compared.
 // - `udp`, `errorLimit`, `paths`: no datagrams are on their way between them.
+// - `linkBytes`: no stack that is compared has an Ethernet link below it.
 // - `waitingForMemory`: empty while there is room; its number is hashed all the same.
 extension Stack {
     package func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {

@@ -23,10 +23,9 @@ extension Stack {
         _ link: Int, _ kind: MessageQueue.Kind, _ buffer: inout MutableRawSpan
     ) -> TransmittedPacket? {
         let index = kind.rawValue
-        let room = min(buffer.byteCount, interfaces[link].link.mtu)
         while true {
             if interfaces[link].messages[index].outgoing != nil {
-                if let sent = writeFragment(link, index, room, &buffer) { return sent }
+                if let sent = writeFragment(link, index, &buffer) { return sent }
                 continue
             }
             guard let message = interfaces[link].messages[index].next(&context.pool) else { return nil }
@@ -35,7 +34,7 @@ extension Stack {
                 protocolNumber: message.protocolNumber, hopLimit: message.hopLimit,
                 trafficClass: message.trafficClass)
             let checksum = interfaces[link].messages[index].checksum(message, ip, through: &buffer, context.pool)
-            let room = min(room, paths.mtu(to: message.key.remote, context.now))
+            let room = room(for: message, link, buffer.byteCount)
             if ip.headerLength &+ message.length <= room {
                 if !message.isAtomic, ip.source.isIPv4 {
                     ip.identification = UInt16(
@@ -54,13 +53,19 @@ extension Stack {
         }
     }
 
+    /// Octets a packet of a message may have.
+    private func room(for message: Message, _ link: Int, _ buffer: Int) -> Int {
+        let remote = message.key.remote
+        return min(buffer, interfaces[link].mtu(isIPv4: remote.isIPv4), paths.mtu(to: remote, context.now))
+    }
+
     /// The next fragment; `nil` where the link has no room for one, and then the message is dropped.
     private mutating func writeFragment(
-        _ link: Int, _ index: Int, _ room: Int, _ buffer: inout MutableRawSpan
+        _ link: Int, _ index: Int, _ buffer: inout MutableRawSpan
     ) -> TransmittedPacket? {
         guard var outgoing = interfaces[link].messages[index].outgoing else { return nil }
         let isFirst = outgoing.datagram.offset == 0
-        let room = min(room, paths.mtu(to: outgoing.message.key.remote, context.now))
+        let room = room(for: outgoing.message, link, buffer.byteCount)
         guard let next = outgoing.datagram.next(room: room) else {
             interfaces[link].messages[index].drop(outgoing.datagram.remaining, &context.pool)
             interfaces[link].messages[index].outgoing = nil

@@ -156,7 +156,7 @@ extension Stack {
         let key = packet.key
         var header = TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort, sequence: packet.sequence, flags: .rst)
-        var hopLimit = packet.hopLimit == 0 ? configuration.hopLimit : packet.hopLimit
+        var hopLimit = packet.hopLimit == 0 ? self.hopLimit(for: key) : packet.hopLimit
         var trafficClass = packet.trafficClass
         if packet.kind == .reset {
             if let timestamps = packet.timestamps {

@@ -79,7 +79,8 @@ extension Stack {
         // RFC 768: the length field has 16 bits; so has IPv4's, with its header in it.
         guard bytes.byteCount <= (isIPv4 ? 65_535 &- 28 : 65_535 &- 8) else { throw .tooLarge }
         let options = udp.sockets[slot].options
-        let room = min(interfaces[interface(of: key)].link.mtu, paths.mtu(to: key.remote, context.now))
+        let room = min(
+            interfaces[interface(of: key)].mtu(isIPv4: key.remote.isIPv4), paths.mtu(to: key.remote, context.now))
         if options.doesNotFragment, bytes.byteCount &+ (isIPv4 ? 28 : 48) > room { throw .tooLarge }
         let length = 8 &+ bytes.byteCount
         let cost = length &+ Message.headSize
@@ -98,7 +99,7 @@ extension Stack {
         let message = Message(
             key: key, length: length, protocolNumber: IPProtocol.udp,
             trafficClass: options.differentiatedServices &<< 2,
-            hopLimit: options.hopLimit ?? configuration.hopLimit, isAtomic: options.doesNotFragment, owner: slot,
+            hopLimit: options.hopLimit ?? hopLimit(for: key), isAtomic: options.doesNotFragment, owner: slot,
             ownerGeneration: id.generation)
         do throws(PacketFault) {
             try queue(message, .udp, header.bytes, bytes, limit: .max)

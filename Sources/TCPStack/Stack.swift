@@ -38,6 +38,8 @@ public struct Stack: ~Copyable {
     var fragments: FragmentTable
     var udp: UDPTable
     var halfOpenCount = 0
+    /// Bytes of the budget that Ethernet links hold.
+    var linkBytes = 0
     /// When memory that lies idle is looked at again.
     var trimAt = Instant.distantFuture
 
@@ -82,6 +84,7 @@ public struct Stack: ~Copyable {
         report.listeners = listeners.count &* Listener.cost
         report.routing =
             addresses.count &* MemoryLayout<LocalAddress>.stride &+ routes.count &* MemoryLayout<Route>.stride
+        report.neighbors = linkBytes
         report.datagramSocketCount = udp.sockets.count
         report.connectionCount = tables.connections.count
         report.halfOpenCount = halfOpenCount
