@@ -41,7 +41,7 @@ extension Connection {
     package mutating func release(_ context: inout Context) -> Bool {
         flags.insert(.released)
         if receiveQueue.count > 0, state != .closed, state != .timeWait { return abort(&context) }
-        receiveQueue.removeAll(&context.pool)
+        receiveQueue.removeAll(&context.pool, &context.budget)
         switch state {
         case .synSent, .established, .synReceived, .closeWait: try? close(&context)
         case .finWait2: waitAsOrphan(&context)

@@ -175,6 +175,7 @@ public actor Host {
             switch event {
             case .acceptable(let id): listeners[id]?.wakeAll()
             case .connection(let id, let readiness): wake(id, readiness)
+            case .memoryLevel: break
             }
         }
     }

@@ -53,6 +53,8 @@ public enum StackEvent: Hashable, Sendable {
     case acceptable(ListenerID)
     /// A connection changed in the ways the set names. Several changes are one event.
     case connection(ConnectionID, Readiness)
+    /// Memory has come nearer to its end, or has gone back from it: the level it is at. Several changes are one event.
+    case memoryLevel(MemoryLevel)
 }
 
 /// What a read brought.

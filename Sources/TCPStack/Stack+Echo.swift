@@ -17,14 +17,14 @@ extension Stack {
             kind: .echoReply, key: FlowKey(remote: ip.source, remotePort: 0, local: local, localPort: 0))
         reply.entry = UInt32(length)
         reply.trafficClass = ip.trafficClass & 0xFC
-        if !control.append(reply) {
+        if !control.append(reply, &context.budget) {
             dropEcho(keeping: before)
             throw .queueFull
         }
     }
 
     private mutating func dropEcho(keeping count: Int) {
-        control.echoes.truncate(to: count, &context.pool)
+        control.echoes.truncate(to: count, &context.pool, &context.budget)
     }
 
     /// Type and code become those of a reply, everything else comes back.
@@ -51,7 +51,7 @@ extension Stack {
         guard var datagram = control.outgoing else { return nil }
         let isFirst = datagram.offset == 0
         guard let next = datagram.next(room: min(buffer.byteCount, configuration.mtu)) else {
-            control.echoes.removeFirst(datagram.remaining, &context.pool)
+            control.echoes.removeFirst(datagram.remaining, &context.pool, &context.budget)
             control.outgoing = nil
             counts.repliesDropped &+= 1
             return nil
@@ -67,7 +67,7 @@ extension Stack {
     ) -> TransmittedPacket {
         let offset = ip.write(to: &buffer, payloadLength: count)
         control.echoes.copy(from: 0, count: count, to: &buffer, at: offset, context.pool)
-        control.echoes.removeFirst(count, &context.pool)
+        control.echoes.removeFirst(count, &context.pool, &context.budget)
         if let checksum {
             buffer.put16(Stack.echoReply(isIPv4: ip.source.isIPv4), at: offset)
             buffer.put16(checksum, at: offset &+ 2)

@@ -13,6 +13,7 @@ extension Stack {
         } catch {
             counts.count(error)
         }
+        relieve()
     }
 
     mutating func take(_ packet: RawSpan, _ metadata: PacketMetadata) throws(PacketFault) {
@@ -84,8 +85,9 @@ extension Stack {
             replyWithReset(header, payload.byteCount, key)
             return
         }
-        // Second: nothing can be acknowledged here.
+        // Second: nothing can be acknowledged here but a cookie.
         guard !header.flags.contains(.ack) else {
+            if try takeCookie(header, payload, key, hash, listener: listener) { return }
             replyWithReset(header, payload.byteCount, key)
             return
         }
@@ -110,7 +112,7 @@ extension Stack {
 
     /// Queues a reply that belongs to no connection.
     mutating func send(_ packet: ControlPacket) {
-        if !control.append(packet) { counts.repliesDropped &+= 1 }
+        if !control.append(packet, &context.budget) { counts.repliesDropped &+= 1 }
     }
 
     private mutating func takeICMP(

@@ -23,10 +23,14 @@ public struct Stack: ~Copyable {
     // Intrusive lists through the connections' records.
     var ready = ListEnds()
     var transmitting = ListEnds()
+    /// Released connections, the oldest first.
+    var orphans = ListEnds()
+    /// Connections whose writes found no memory, in the order in which they are told of some.
+    var waitingForMemory = ListEnds()
+    /// Connections whose writes found that they hold their share of scarce memory.
+    var waitingForShare = ListEnds()
     var acceptable: [ListenerID] = []
-
-    /// Connections whose writes found no memory.
-    var waitingForMemory: [ConnectionID] = []
+    var timeWaits = TimeWaitList()
 
     var control: ControlQueue
     var nextGeneration: UInt32 = 1
@@ -34,6 +38,9 @@ public struct Stack: ~Copyable {
     var identifications = Identifications()
     var fragments: FragmentTable
     var halfOpenCount = 0
+    var sources = SourceCounts()
+    /// The last level that the program was told of.
+    var toldLevel = MemoryLevel.ample
     /// When memory that lies idle is looked at again.
     var trimAt = Instant.distantFuture
 
@@ -41,12 +48,14 @@ public struct Stack: ~Copyable {
     public init(configuration: Configuration = Configuration(), secret: StackSecret, at now: Instant = .zero) {
         self.configuration = configuration
         self.secret = secret
-        context = Context(parameters: configuration.parameters, budget: configuration.memoryBudget, now: now)
+        context = Context(
+            parameters: configuration.parameters, budget: configuration.memoryBudget,
+            marks: configuration.memoryLevels.marks(of: configuration.memoryBudget), now: now)
         context.recordsMoves = configuration.recordsStateChanges
         flowTable = FlowTable(&context.budget)
         wheel = TimingWheel(at: now)
         _ = context.budget.reserve(wheel.bytes)
-        control = ControlQueue()
+        control = ControlQueue(&context.budget)
         fragments = FragmentTable(configuration.fragmentLimits)
     }
 
@@ -91,6 +100,7 @@ public struct Stack: ~Copyable {
         result.segmentsRetransmitted = context.retransmittedSegments
         result.challengeAcknowledgments &+= context.challengeAcknowledgments
         result.impossibleStates = context.impossibleMoves
+        result.memoryRefusals = context.budget.refusals
         return result
     }
 
@@ -100,11 +110,13 @@ public struct Stack: ~Copyable {
         report.connections = tables.connections.bytes
         report.smallEntries = tables.entries.bytes
         report.tables = flowTable.bytes &+ wheel.bytes
-        report.buffers = context.pool.usedBytes &- fragments.blockBytes
+        report.buffers = context.pool.usedBytes &+ context.pool.indexBytes &- fragments.blockBytes
         report.fragments = fragments.bytes &+ fragments.blockBytes
         report.idleBuffers = context.pool.idleBytes
         report.recovery = context.recoveryBytes
+        report.replies = control.bytes
         report.listeners = listeners.count &* Listener.cost
+        for listener in listeners { report.listeners &+= listener.queue.bytes }
         report.connectionCount = tables.connections.count
         report.halfOpenCount = halfOpenCount
         report.timeWaitCount = tables.entries.count &- halfOpenCount
