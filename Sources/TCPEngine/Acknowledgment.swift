@@ -34,6 +34,7 @@ extension Connection {
         } else if previousWindow == 0 {
             windowOpened(&context)
         }
+        if isReleased { limitShutWindow(context) }
         return state != .closed
     }
 

@@ -132,7 +132,7 @@ package struct Connection: ~Copyable {
     // Deadlines; `distantFuture` is off.
     package var retransmitAt = Instant.distantFuture
     package var acknowledgeAt = Instant.distantFuture
-    /// The end of waiting in FIN-WAIT-2 for a peer nobody listens to any more.
+    /// The end of waiting in FIN-WAIT-2, or for a window to open, for a peer nobody listens to any more.
     package var orphanAt = Instant.distantFuture
     /// When the peer last acknowledged anything, or the oldest unanswered segment was sent: R2 counts from here.
     package var progressAt = Instant.zero
