@@ -34,6 +34,7 @@ extension Connection {
         } else if previousWindow == 0 {
             windowOpened(&context)
         }
+        if isReleased { limitShutWindow(context) }
         return state != .closed
     }
 
@@ -76,7 +77,7 @@ extension Connection {
         let total = number.distance(from: send.unacknowledged)
         let octets = min(sendQueue.count, total &- (acknowledgesFin ? 1 : 0))
         measure(number, header, inFlight: before, &context)
-        if octets > 0 { sendQueue.removeFirst(octets, &context.pool) }
+        if octets > 0 { sendQueue.removeFirst(octets, &context.pool, &context.budget) }
         send.unacknowledged = number
         // Points that lie behind must not fall 2³¹ behind, or they would come to lie ahead.
         smallEnd = .later(smallEnd, number)

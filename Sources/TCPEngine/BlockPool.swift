@@ -27,6 +27,9 @@ import TCPWire
     private var leastIdleSlabs = 0
     /// Index arrays that queues took and gave back.
     private var spareIndexes: [[UInt32]] = []
+    /// Bytes of the index arrays that queues have, and of those that wait.
+    package private(set) var indexBytes = 0
+    private var spareBytes = 0
 
     package init() {}
 
@@ -39,18 +42,29 @@ import TCPWire
 
     /// Bytes of blocks in use.
     package var usedBytes: Int { usedBlocks &* Self.blockSize }
-    /// Bytes of blocks that wait.
-    package var idleBytes: Int { slabCount &* Self.slabBytes &- usedBytes }
+    /// Bytes of blocks and index arrays that wait.
+    package var idleBytes: Int { slabCount &* Self.slabBytes &- usedBytes &+ spareBytes }
     /// Whether there is memory to give back.
-    package var canTrim: Bool { idleSlabs > 0 }
+    package var canTrim: Bool { idleSlabs > 0 || usedBlocks == 0 && spareBytes > 0 }
 
-    /// Whether a few blocks can be had.
+    /// Whether a block can be had, and an index for a queue that has none.
     package func hasRoom(_ budget: Budget) -> Bool {
-        idleBytes >= 4 * Self.blockSize || budget.remaining >= Self.slabBytes
+        let keeping = budget.marks.keptBack
+        let index = Self.bytes(ofIndex: Self.minimumIndex)
+        guard fits(Self.blockSize &+ index, budget, keeping: keeping) else { return false }
+        let hasBlock = slabCount &* Self.slabBlocks > usedBlocks
+        return budget.remaining &- keeping >= index &+ (hasBlock ? 0 : Self.slabBytes)
     }
 
-    /// Takes a block; `none` when the budget has no room.
-    package mutating func allocate(_ budget: inout Budget) -> UInt32 {
+    /// Whether what is in use may grow by `bytes` and `keeping` are left then: what lies idle is not in use.
+    private func fits(_ bytes: Int, _ budget: Budget, keeping: Int) -> Bool {
+        budget.used &- idleBytes <= budget.limit &- bytes &- keeping
+    }
+
+    /// Takes a block; `none` when the budget has no room, or would have less than `keeping` bytes left besides what lies
+    /// idle.
+    package mutating func allocate(_ budget: inout Budget, keeping: Int = 0) -> UInt32 {
+        guard keeping == 0 || fits(Self.blockSize, budget, keeping: keeping) else { return Self.none }
         while hint < free.count, free[hint] == 0 { hint &+= 1 }
         if hint == free.count {
             guard addSlab(&budget) else { return Self.none }
@@ -67,7 +81,7 @@ import TCPWire
     }
 
     private mutating func addSlab(_ budget: inout Budget) -> Bool {
-        guard budget.reserve(Self.slabBytes) else { return false }
+        guard budget.reserve(Self.slabBytes, keeping: budget.marks.keptBack) else { return false }
         let base = UnsafeMutableRawPointer.allocate(byteCount: Self.slabBytes, alignment: 64)
         slabCount &+= 1
         idleSlabs &+= 1
@@ -75,43 +89,56 @@ import TCPWire
         while hint < free.count, unsafe slabs[hint] != nil { hint &+= 1 }
         if hint == free.count {
             unsafe slabs.append(base)
+            unsafe owner.slabs.append(base)
             free.append(.max)
         } else {
             unsafe slabs[hint] = base
+            unsafe owner.slabs[hint] = base
             free[hint] = .max
         }
-        unsafe owner.slabs = slabs
         return true
     }
 
-    /// Gives a block back.
-    package mutating func release(_ block: UInt32) {
+    /// Gives a block back. Its slab goes back with it, if nothing else uses it and the budget is past its first mark; one
+    /// idle slab stays, so that a block that comes and goes costs no allocation.
+    package mutating func release(_ block: UInt32, _ budget: inout Budget) {
         let slab = Int(block) / Self.slabBlocks
         let mask: UInt32 = 1 &<< (block % UInt32(Self.slabBlocks))
         precondition(free[slab] & mask == 0, "a block is given back once")
         free[slab] |= mask
         usedBlocks &-= 1
         hint = min(hint, slab)
-        if free[slab] == .max { idleSlabs &+= 1 }
+        guard free[slab] == .max else { return }
+        idleSlabs &+= 1
+        if idleSlabs > 1, budget.used >= budget.marks.returning { removeSlab(slab, &budget) }
+    }
+
+    private mutating func removeSlab(_ slab: Int, _ budget: inout Budget) {
+        unsafe slabs[slab]?.deallocate()
+        unsafe slabs[slab] = nil
+        unsafe owner.slabs[slab] = nil
+        free[slab] = 0
+        slabCount &-= 1
+        idleSlabs &-= 1
+        leastIdleSlabs = min(leastIdleSlabs, idleSlabs)
+        budget.release(Self.slabBytes)
     }
 
     /// Gives back the slabs that nothing has used since the last call; all idle ones if `all`.
     package mutating func trim(all: Bool, _ budget: inout Budget) {
         var surplus = all ? idleSlabs : leastIdleSlabs
-        if all { spareIndexes = [] }
+        if all || usedBlocks == 0 {
+            budget.release(spareBytes)
+            spareBytes = 0
+            spareIndexes = []
+        }
         var slab = free.count
         while surplus > 0, slab > 0 {
             slab &-= 1
             guard free[slab] == .max else { continue }
-            unsafe slabs[slab]?.deallocate()
-            unsafe slabs[slab] = nil
-            free[slab] = 0
-            slabCount &-= 1
-            idleSlabs &-= 1
+            removeSlab(slab, &budget)
             surplus &-= 1
-            budget.release(Self.slabBytes)
         }
-        unsafe owner.slabs = slabs
         leastIdleSlabs = idleSlabs
     }
 
@@ -149,15 +176,38 @@ import TCPWire
     @unsafe
     func memory(_ block: UInt32, _ range: Range<Int>) -> UnsafeRawBufferPointer { unsafe span(block, range) }
 
-    /// An index array for a queue, empty.
-    package mutating func takeIndex(capacity: Int) -> [UInt32] {
-        if let last = spareIndexes.last, last.count >= capacity { return spareIndexes.removeLast() }
+    // MARK: Index arrays
+
+    /// Places of the smallest index.
+    static var minimumIndex: Int { 4 }
+
+    /// Bytes charged for an index array: its places, and what an array has besides.
+    static func bytes(ofIndex count: Int) -> Int { 32 &+ 4 &* count }
+
+    /// An index array for a queue, with nothing in it; `nil` when the budget has no room.
+    package mutating func takeIndex(capacity: Int, _ budget: inout Budget) -> [UInt32]? {
+        if let last = spareIndexes.last, last.count >= capacity {
+            let bytes = Self.bytes(ofIndex: last.count)
+            spareBytes &-= bytes
+            indexBytes &+= bytes
+            return spareIndexes.removeLast()
+        }
+        let bytes = Self.bytes(ofIndex: capacity)
+        guard budget.reserve(bytes, keeping: budget.marks.keptBack) else { return nil }
+        indexBytes &+= bytes
         return [UInt32](repeating: Self.none, count: capacity)
     }
 
     /// Gives an index array back; a few of a modest size are kept.
-    package mutating func returnIndex(_ index: consuming [UInt32]) {
-        if spareIndexes.count < 16, index.count <= 1024 { spareIndexes.append(index) }
+    package mutating func returnIndex(_ index: consuming [UInt32], _ budget: inout Budget) {
+        let bytes = Self.bytes(ofIndex: index.count)
+        indexBytes &-= bytes
+        if spareIndexes.count < 16, index.count <= 1024 {
+            spareBytes &+= bytes
+            spareIndexes.append(index)
+        } else {
+            budget.release(bytes)
+        }
     }
 }
 

@@ -25,22 +25,27 @@ package struct ByteQueue: ~Copyable {
         return held
     }
 
-    /// Adds octets at the end and says how many there was memory for.
-    package mutating func append(_ bytes: RawSpan, _ pool: inout BlockPool, _ budget: inout Budget) -> Int {
-        let stored = place(bytes, at: count, &pool, &budget)
+    /// Bytes of the index the queue has.
+    package var indexBytes: Int { ring.isEmpty ? 0 : BlockPool.bytes(ofIndex: ring.count) }
+
+    /// Adds octets at the end and says how many there was memory for, `keeping` bytes of the budget aside.
+    package mutating func append(
+        _ bytes: RawSpan, keeping: Int = 0, _ pool: inout BlockPool, _ budget: inout Budget
+    ) -> Int {
+        let stored = place(bytes, at: count, keeping: keeping, &pool, &budget)
         length &+= Int32(stored)
         return stored
     }
 
     /// Places octets `offset` after the head, past the end too, and says how many there was memory for.
     package mutating func place(
-        _ bytes: RawSpan, at offset: Int, _ pool: inout BlockPool, _ budget: inout Budget
+        _ bytes: RawSpan, at offset: Int, keeping: Int = 0, _ pool: inout BlockPool, _ budget: inout Budget
     ) -> Int {
         let total = bytes.byteCount
         var done = 0
         var position = Int(headOffset) &+ offset
         while done < total {
-            let block = self.block(position / BlockPool.blockSize, &pool, &budget)
+            let block = self.block(position / BlockPool.blockSize, keeping: keeping, &pool, &budget)
             guard block != BlockPool.none else { break }
             let start = position % BlockPool.blockSize
             let count = min(BlockPool.blockSize &- start, total &- done)
@@ -65,26 +70,41 @@ package struct ByteQueue: ~Copyable {
         return missing
     }
 
-    /// The block that holds position `number`, made if it is missing.
-    private mutating func block(_ number: Int, _ pool: inout BlockPool, _ budget: inout Budget) -> UInt32 {
-        if number >= ring.count { grow(to: number &+ 1, &pool) }
+    /// The block that holds position `number`, made if it is missing; `none` when there is no memory.
+    private mutating func block(
+        _ number: Int, keeping: Int, _ pool: inout BlockPool, _ budget: inout Budget
+    ) -> UInt32 {
+        if number >= ring.count, !grow(to: number &+ 1, &pool, &budget) { return BlockPool.none }
         while blockCount <= number {
             ring[(Int(first) &+ Int(blockCount)) & (ring.count &- 1)] = BlockPool.none
             blockCount &+= 1
         }
         let slot = (Int(first) &+ number) & (ring.count &- 1)
-        if ring[slot] == BlockPool.none { ring[slot] = pool.allocate(&budget) }
-        return ring[slot]
+        if ring[slot] == BlockPool.none { ring[slot] = pool.allocate(&budget, keeping: keeping) }
+        let block = ring[slot]
+        // An index without a block would be memory held for nothing.
+        if block == BlockPool.none { dropEmptyIndex(&pool, &budget) }
+        return block
     }
 
-    private mutating func grow(to needed: Int, _ pool: inout BlockPool) {
-        var capacity = 64
+    private mutating func grow(to needed: Int, _ pool: inout BlockPool, _ budget: inout Budget) -> Bool {
+        var capacity = max(BlockPool.minimumIndex, ring.count)
         while capacity < needed { capacity *= 2 }
-        var larger = pool.takeIndex(capacity: capacity)
+        guard var larger = pool.takeIndex(capacity: capacity, &budget) else { return false }
         for index in 0..<Int(blockCount) { larger[index] = ring[(Int(first) &+ index) & (ring.count &- 1)] }
         swap(&ring, &larger)
         first = 0
-        if !larger.isEmpty { pool.returnIndex(larger) }
+        if !larger.isEmpty { pool.returnIndex(larger, &budget) }
+        return true
+    }
+
+    /// Gives the index back when no block is in it.
+    private mutating func dropEmptyIndex(_ pool: inout BlockPool, _ budget: inout Budget) {
+        guard length == 0 else { return }
+        for index in 0..<Int(blockCount) where ring[(Int(first) &+ index) & (ring.count &- 1)] != BlockPool.none {
+            return
+        }
+        removeAll(&pool, &budget)
     }
 
     /// Counts `count` octets that were placed at the end as part of the queue.
@@ -152,17 +172,19 @@ package struct ByteQueue: ~Copyable {
     }
 
     /// Takes `count` octets from the head. `keepsRest` says that octets were placed past the end: their blocks stay.
-    package mutating func removeFirst(_ count: Int, keepsRest: Bool = false, _ pool: inout BlockPool) {
+    package mutating func removeFirst(
+        _ count: Int, keepsRest: Bool = false, _ pool: inout BlockPool, _ budget: inout Budget
+    ) {
         precondition(count <= Int(length), "these octets are not in the queue")
         length &-= Int32(count)
         if length == 0, !keepsRest {
-            removeAll(&pool)
+            removeAll(&pool, &budget)
             return
         }
         headOffset &+= Int32(count)
         while headOffset >= BlockPool.blockSize {
             let slot = Int(first) & (ring.count &- 1)
-            if ring[slot] != BlockPool.none { pool.release(ring[slot]) }
+            if ring[slot] != BlockPool.none { pool.release(ring[slot], &budget) }
             first = Int32((Int(first) &+ 1) & (ring.count &- 1))
             blockCount &-= 1
             headOffset &-= Int32(BlockPool.blockSize)
@@ -170,10 +192,10 @@ package struct ByteQueue: ~Copyable {
     }
 
     /// Drops octets from the end until `count` are left.
-    package mutating func truncate(to count: Int, _ pool: inout BlockPool) {
+    package mutating func truncate(to count: Int, _ pool: inout BlockPool, _ budget: inout Budget) {
         guard count < Int(length) else { return }
         if count == 0 {
-            removeAll(&pool)
+            removeAll(&pool, &budget)
             return
         }
         length = Int32(count)
@@ -181,20 +203,20 @@ package struct ByteQueue: ~Copyable {
         while Int(blockCount) > needed {
             blockCount &-= 1
             let slot = (Int(first) &+ Int(blockCount)) & (ring.count &- 1)
-            if ring[slot] != BlockPool.none { pool.release(ring[slot]) }
+            if ring[slot] != BlockPool.none { pool.release(ring[slot], &budget) }
         }
     }
 
     /// Gives everything back.
-    package mutating func removeAll(_ pool: inout BlockPool) {
+    package mutating func removeAll(_ pool: inout BlockPool, _ budget: inout Budget) {
         for index in 0..<Int(blockCount) {
             let slot = (Int(first) &+ index) & (ring.count &- 1)
-            if ring[slot] != BlockPool.none { pool.release(ring[slot]) }
+            if ring[slot] != BlockPool.none { pool.release(ring[slot], &budget) }
         }
         if !ring.isEmpty {
             var index: [UInt32] = []
             swap(&index, &ring)
-            pool.returnIndex(index)
+            pool.returnIndex(index, &budget)
         }
         first = 0
         blockCount = 0

@@ -41,13 +41,25 @@ extension Connection {
     package mutating func release(_ context: inout Context) -> Bool {
         flags.insert(.released)
         if receiveQueue.count > 0, state != .closed, state != .timeWait { return abort(&context) }
-        receiveQueue.removeAll(&context.pool)
+        receiveQueue.removeAll(&context.pool, &context.budget)
         switch state {
         case .synSent, .established, .synReceived, .closeWait: try? close(&context)
         case .finWait2: waitAsOrphan(&context)
         default: break
         }
+        limitShutWindow(context)
         return false
+    }
+
+    /// RFC 9293 MUST-37 lets a peer that answers hold its window shut for ever, as long as a program wants to wait for it.
+    /// Where none does any more, R2 ends the wait (RFC 6429 §3): from when the window was found shut, whatever probes it took.
+    mutating func limitShutWindow(_ context: borrowing Context) {
+        guard isReleased, state != .finWait2, state != .closed, state != .timeWait else { return }
+        if send.window > 0 || !isSynAcknowledged {
+            orphanAt = .distantFuture
+        } else if orphanAt == .distantFuture, let limit = giveUpAfter(context) {
+            orphanAt = context.now.advanced(byNanoseconds: limit)
+        }
     }
 
     /// FIN-WAIT-2 without a program: the peer's FIN is not awaited for ever (B-26).

@@ -132,7 +132,7 @@ package struct Connection: ~Copyable {
     // Deadlines; `distantFuture` is off.
     package var retransmitAt = Instant.distantFuture
     package var acknowledgeAt = Instant.distantFuture
-    /// The end of waiting in FIN-WAIT-2 for a peer nobody listens to any more.
+    /// The end of waiting in FIN-WAIT-2, or for a window to open, for a peer nobody listens to any more.
     package var orphanAt = Instant.distantFuture
     /// When the peer last acknowledged anything, or the oldest unanswered segment was sent: R2 counts from here.
     package var progressAt = Instant.zero
@@ -225,8 +225,8 @@ package struct Connection: ~Copyable {
     /// to be read.
     private mutating func end(_ context: inout Context) {
         stopTimers()
-        sendQueue.removeAll(&context.pool)
-        if error != nil || flags.contains(.released) { receiveQueue.removeAll(&context.pool) }
+        sendQueue.removeAll(&context.pool, &context.budget)
+        if error != nil || flags.contains(.released) { receiveQueue.removeAll(&context.pool, &context.budget) }
         dropRecovery(&context)
         dropReassembly(&context)
         flags.subtract([.acknowledgeNow, .retransmit, .probe, .keepAliveProbe])
@@ -242,8 +242,8 @@ package struct Connection: ~Copyable {
 
     /// Gives back all memory; the connection is about to be forgotten.
     package mutating func dispose(_ context: inout Context) {
-        sendQueue.removeAll(&context.pool)
-        receiveQueue.removeAll(&context.pool)
+        sendQueue.removeAll(&context.pool, &context.budget)
+        receiveQueue.removeAll(&context.pool, &context.budget)
         dropRecovery(&context)
         dropReassembly(&context)
     }
@@ -274,7 +274,7 @@ package struct Connection: ~Copyable {
 
     /// The reassembly state, made if the budget has room.
     package mutating func makeReassembly(_ context: inout Context) -> Reassembly? {
-        if reassembly == nil, context.budget.reserve(Reassembly.cost) {
+        if reassembly == nil, context.budget.reserve(Reassembly.cost, keeping: context.budget.marks.keptBack) {
             context.recoveryBytes &+= Reassembly.cost
             reassembly = Reassembly()
         }

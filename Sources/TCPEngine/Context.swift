@@ -59,9 +59,31 @@ package struct Context: ~Copyable {
     /// Moves that RFC 9293's diagram does not have; each ended its connection.
     package var impossibleMoves: UInt64 = 0
 
-    package init(parameters: Parameters, budget: Int, now: Instant) {
+    package init(parameters: Parameters, budget: Int, marks: Budget.Marks = Budget.Marks(), now: Instant) {
         self.parameters = parameters
-        self.budget = Budget(limit: budget)
+        self.budget = Budget(limit: budget, marks: marks)
         self.now = now
+    }
+
+    /// Bytes in use: what is charged, less what lies idle and would go back for the asking.
+    package var held: Int { budget.used &- pool.idleBytes }
+
+    /// Bytes of the budget that octets of arriving segments leave to others.
+    package var keptFromArrivals: Int { max(budget.marks.keptBack, budget.limit &- budget.marks.arriving) }
+
+    /// Octets that a queue of `count` may take besides, `limit` being the most it may ever hold. While memory lasts that is
+    /// up to where it becomes scarce. From there on a queue may hold an eighth of what is left below the next mark, whatever
+    /// the others hold: many queues that nobody empties share what a few could have, and never hold all of it. A block's
+    /// worth any queue may hold.
+    package func room(holding count: Int, limit: Int) -> Int {
+        let held = self.held
+        let marks = budget.marks
+        let share = max(BlockPool.blockSize, (marks.ending &- max(held, marks.shrinking)) / 8)
+        return max(0, min(limit &- count, max(share &- count, marks.shrinking &- held)))
+    }
+
+    /// Whether a queue that has its share may have more, because others gave back.
+    package var hasMoreToShare: Bool {
+        held &+ BlockPool.blockSize <= budget.marks.shrinking && pool.hasRoom(budget)
     }
 }

@@ -123,7 +123,7 @@ extension Connection {
     /// Makes a connection out of a half-open entry whose SYN-ACK was just acknowledged by `header`: it stands in
     /// SYN-RECEIVED, and the segment is then received like any other.
     package mutating func resumePassive(
-        peerInitial: SequenceNumber, advertised: Int, synAckSentAt: Instant?, _ context: borrowing Context
+        peerInitial: SequenceNumber, advertised: Int, synAck: SynAckTime, _ context: borrowing Context
     ) {
         flags.insert(.passive)
         receive.initial = peerInitial
@@ -131,11 +131,22 @@ extension Connection {
         receive.acknowledged = receive.next
         receive.edge = receive.next + advertised
         send.next = send.initial + 1
-        if let synAckSentAt {
-            timedAt = synAckSentAt
+        switch synAck {
+        case .once(let sentAt):
+            timedAt = sentAt
             flags.insert(.timing)
-        } else {
-            flags.insert(.synRetransmitted)
+        case .again: flags.insert(.synRetransmitted)
+        case .unknown: break
         }
     }
+}
+
+/// What is known of when a SYN-ACK left.
+package enum SynAckTime {
+    /// It was sent once, then.
+    case once(Instant)
+    /// It was sent again: which of them was answered cannot be told (Karn).
+    case again
+    /// Nothing was kept of it. The first octets will tell the round trip; nothing says that anything was lost.
+    case unknown
 }

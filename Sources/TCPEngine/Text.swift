@@ -74,7 +74,8 @@ extension Connection {
             let gap = reassembly?.ranges.first.map { $0.start.distance(from: receive.next) } ?? text.byteCount
             let count = min(gap, text.byteCount &- start)
             let stored = receiveQueue.append(
-                text.extracting(start..<start &+ count), &context.pool, &context.budget)
+                text.extracting(start..<start &+ count), keeping: context.keptFromArrivals, &context.pool,
+                &context.budget)
             receive.next += stored
             if stored > 0 { changes.insert(.readable) }
             if stored < count { return false }
@@ -133,7 +134,8 @@ extension Connection {
             guard start < text.byteCount else { return text.byteCount }
             let end = min(text.byteCount, gap.end.map { $0.distance(from: position) } ?? text.byteCount)
             let stored = receiveQueue.place(
-                text.extracting(start..<end), at: offset &+ start, &context.pool, &context.budget)
+                text.extracting(start..<end), at: offset &+ start, keeping: context.keptFromArrivals, &context.pool,
+                &context.budget)
             if stored < end &- start { return start &+ stored }
             done = end
         }

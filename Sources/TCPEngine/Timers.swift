@@ -8,8 +8,9 @@ extension Connection {
     }
 
     /// R2 in nanoseconds (RFC 9293 §3.8.3); `nil` is never.
-    private func giveUpAfter(_ context: borrowing Context) -> Int64? {
-        if userTimeout == .max { return nil }
+    func giveUpAfter(_ context: borrowing Context) -> Int64? {
+        // A connection that nobody holds ends some time, whatever its program wanted.
+        if userTimeout == .max { return isReleased ? context.parameters.userTimeout : nil }
         if userTimeout > 0 { return Int64(userTimeout) &* 1_000_000 }
         return state == .synSent || state == .synReceived
             ? context.parameters.openTimeout : context.parameters.userTimeout
@@ -51,6 +52,8 @@ extension Connection {
         }
         if orphanAt <= now {
             orphanAt = .distantFuture
+            // Octets are lost, and the peer, which answers, must know (RFC 9293 §3.10.5).
+            if state != .finWait2 { context.bareReset = send.next }
             move(to: .closed, &context)
             return
         }

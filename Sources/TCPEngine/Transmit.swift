@@ -289,11 +289,22 @@ extension Connection {
         }
     }
 
+    /// The window to offer if nothing but memory counts. As that runs out it first stays as it was told last, then shrinks as
+    /// octets fill it, down to two segments: a peer whose octets are read is never shut out for good, and no window update
+    /// is owed to anybody when memory comes back.
+    func openWindow(_ context: borrowing Context) -> Int {
+        let room = max(0, receiveLimit(context) &- receiveQueue.count)
+        guard context.held >= context.budget.marks.holding else { return room }
+        let told = receive.edge.distance(from: receive.acknowledged)
+        let share = context.room(holding: receiveQueue.count, limit: receiveLimit(context))
+        return min(room, max(min(told, share), 2 &* Int(linkSegmentSize)))
+    }
+
     /// The window field. Its right edge moves in worthwhile steps (RFC 9293 MUST-39) and never to the left (SHLD-14).
     private mutating func advertise(_ context: borrowing Context) -> UInt16 {
         let limit = receiveLimit(context)
         let known = advertisedWindow
-        var window = max(0, limit &- receiveQueue.count)
+        var window = openWindow(context)
         if window &- known < min(limit / 2, Int(linkSegmentSize)) { window = known }
         window = max(window, known)
         let unit = 1 &<< Int(receive.scale)

@@ -16,29 +16,40 @@ extension Connection {
         let count = min(bytes.byteCount, room(context))
         var stored = 0
         if count > 0 {
-            stored = sendQueue.append(bytes.extracting(0..<count), &context.pool, &context.budget)
+            stored = sendQueue.append(
+                bytes.extracting(0..<count), keeping: context.budget.marks.keptBack, &context.pool, &context.budget)
         }
         if stored < count {
             // No acknowledgment of this connection may ever make room for it: memory that others give back does.
             flags.insert(.wantsMemory)
         } else if stored < bytes.byteCount {
             flags.insert(.wantsRoom)
+            // Its share is less than its own limits: what others give back makes it larger.
+            if isShort(context) { flags.insert(.wantsMemory) }
         }
         if more { flags.insert(.more) } else { flags.remove(.more) }
         return stored
     }
 
-    /// Octets a write would take now, as far as the connection's own limits go.
+    /// Whether scarce memory leaves less room than the connection's own limits do.
+    private func isShort(_ context: borrowing Context) -> Bool {
+        let own = min(context.parameters.sendBuffer &- sendQueue.count, context.parameters.unsentBuffer &- unsent)
+        return room(context) < own
+    }
+
+    /// Octets a write would take now, as far as the connection's own limits go and its share of scarce memory.
     package func room(_ context: borrowing Context) -> Int {
-        max(0, min(context.parameters.sendBuffer &- sendQueue.count, context.parameters.unsentBuffer &- unsent))
+        let room = context.room(holding: sendQueue.count, limit: context.parameters.sendBuffer)
+        return max(0, min(room, context.parameters.unsentBuffer &- unsent))
     }
 
     /// Tells a writer that was refused once half of what it may use is free.
     mutating func offerRoom(_ context: borrowing Context) {
         guard flags.contains(.wantsRoom) else { return }
-        let whole = min(context.parameters.sendBuffer, context.parameters.unsentBuffer)
+        let buffer = context.room(holding: sendQueue.count, limit: context.parameters.sendBuffer) &+ sendQueue.count
+        let whole = min(buffer, context.parameters.unsentBuffer)
         guard room(context) >= max(1, whole / 2) else { return }
-        flags.remove(.wantsRoom)
+        flags.subtract([.wantsRoom, .wantsMemory])
         changes.insert(.writable)
     }
 
@@ -50,7 +61,7 @@ extension Connection {
         if count > 0 {
             receiveQueue.copy(from: 0, count: count, to: &buffer, at: 0, context.pool)
             let keepsRest = reassembly.map { !$0.ranges.isEmpty } ?? false
-            receiveQueue.removeFirst(count, keepsRest: keepsRest, &context.pool)
+            receiveQueue.removeFirst(count, keepsRest: keepsRest, &context.pool, &context.budget)
             if flags.contains(.urgent), receive.urgent <= receive.next + (-receiveQueue.count) { flags.remove(.urgent) }
             offerWindow(context)
             return count
@@ -69,14 +80,14 @@ extension Connection {
         // Without scaling no window above 65535 octets can be told.
         let limit = min(receiveLimit(context), 65535 &<< Int(receive.scale))
         let known = advertisedWindow
-        let gain = limit &- receiveQueue.count &- known
+        let gain = min(limit &- receiveQueue.count, openWindow(context)) &- known
         guard gain >= min(limit / 2, Int(linkSegmentSize)) else { return }
         if known < Int(linkSegmentSize) || gain >= limit / 4 || known < limit / 2 && gain >= 2 &* Int(linkSegmentSize) {
             flags.insert(.acknowledgeNow)
         }
     }
 
-    /// Whether a write was cut short by the budget rather than by the connection's own limit.
+    /// Whether a write was cut short by the budget, or by the share of it, rather than by the connection's own limit.
     package var wantsMemory: Bool { flags.contains(.wantsMemory) }
 
     /// There is memory again.

@@ -181,6 +181,7 @@ public actor Host {
             case .acceptable(let id): listeners[id]?.wakeAll()
             case .datagrams(let id, let readiness): wake(id, readiness)
             case .connection(let id, let readiness): wake(id, readiness)
+            case .memoryLevel: break
             }
         }
     }

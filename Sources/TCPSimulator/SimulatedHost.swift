@@ -200,6 +200,7 @@ public final class SimulatedHost: SimulatedNode {
             drainStateChanges()
             guard let connection = connections[id] else { return }
             connection.application?.changed(readiness, connection)
+        case .memoryLevel: break
         }
     }
 

@@ -13,6 +13,8 @@ public struct Configuration: Sendable {
     public var takesEverything = true
     /// All the memory the stack may hold, in bytes.
     public var memoryBudget = 64 << 20
+    /// What is done as the budget nears its end, and where.
+    public var memoryLevels = MemoryLevels()
     /// The most octets one connection keeps for sending, unacknowledged ones included.
     public var sendBuffer = 1 << 20
     /// The most octets one connection takes that it may not send yet: less means less memory and less delay, more spares
@@ -37,6 +39,14 @@ public struct Configuration: Sendable {
     public var openTimeout: Duration = .seconds(180)
     /// How often a SYN-ACK is sent again before a half-open connection is given up.
     public var synAckRetries = 5
+    /// The most half-open connections, each of 64 bytes: at least 1. Past it SYNs get cookies.
+    public var halfOpenConnections = 16_384
+    /// The most of one listener, and never more than its backlog or 16, whichever is larger: at least 1.
+    public var halfOpenPerListener = 4096
+    /// What part of these places one source may take, an IPv4 address or an IPv6 /64, in per cent: 1...100.
+    public var halfOpenShare = 50
+    /// When SYNs are answered without a half-open connection (RFC 4987 §3.6).
+    public var synCookies = SynCookies.underPressure
     /// How long a FIN-WAIT-2 connection that its program has released waits for the peer's FIN.
     public var orphanTimeout: Duration = .seconds(60)
     /// Whether window scaling, timestamps and SACK are offered (RFC 7323, RFC 2018).
@@ -85,6 +95,17 @@ public struct Configuration: Sendable {
 
     /// The defaults.
     public init() {}
+}
+
+/// When a SYN is answered with a cookie, of which nothing is remembered (RFC 4987 §3.6). A connection that comes of one has
+/// the largest of eight segment sizes that the peer can take, and window scale and SACK only together with timestamps.
+public enum SynCookies: UInt8, Sendable {
+    /// Never: a SYN that finds no place is dropped.
+    case never
+    /// When a SYN finds no place among the half-open connections, or memory is short.
+    case underPressure
+    /// Always: no place is ever taken, but by a SYN that finds its connection in TIME-WAIT (RFC 6191).
+    case always
 }
 
 /// What one connection may choose for itself.

@@ -7,54 +7,49 @@ struct ControlPacket {
         case reset
         case synAck
         case acknowledgment
+        /// A SYN-ACK of which nothing is remembered.
+        case cookie
     }
 
     var kind: Kind
     var key: FlowKey
-    /// Reset: SEG.SEQ and SEG.ACK.
+    /// Reset and cookie: SEG.SEQ and SEG.ACK.
     var sequence = SequenceNumber(0)
     var acknowledgment = SequenceNumber(0)
     var hasAcknowledgment = false
-    /// SYN-ACK and acknowledgment: the small entry.
+    /// SYN-ACK and acknowledgment: the small entry. Cookie: the listener's slot.
     var entry: UInt32 = 0
     var trafficClass: UInt8 = 0
     /// Reset of a connection: its TTL or hop limit; zero is the configuration's.
     var hopLimit: UInt8 = 0
-    /// Reset of a connection: RFC 7323 §3.2 wants the option on it.
+    /// Reset of a connection, cookie: RFC 7323 §3.2 wants the option on it.
     var timestamps: TCPTimestamps?
 }
 
 /// What waits for the link, oldest first, within a limit: a flood of packets that call for replies costs no memory.
 struct ControlQueue: ~Copyable {
     static let limit = 1024
+    /// Packets whose places stay when nothing waits, so that replies find them whatever happens to memory.
+    static let spare = 64
 
-    private var packets: [ControlPacket] = []
-    private var head = 0
+    private(set) var packets = Ring(
+        filler: ControlPacket(
+            kind: .reset, key: FlowKey(remote: IPAddress(ipv4: 0), remotePort: 0, local: 0, localPort: 0)),
+        spare: ControlQueue.spare)
 
-    var isEmpty: Bool { head == packets.count }
+    /// Takes the places that stay.
+    mutating func prepare(_ budget: inout Budget) { _ = packets.reserve(&budget) }
 
-    /// What waits, oldest first.
-    var waiting: ArraySlice<ControlPacket> { packets[head...] }
+    var isEmpty: Bool { packets.isEmpty }
+
+    /// Bytes charged for the places of packets.
+    var bytes: Int { packets.bytes }
 
     /// Queues a packet; says whether there was room.
-    mutating func append(_ packet: ControlPacket) -> Bool {
-        guard packets.count &- head < ControlQueue.limit else { return false }
-        if head >= ControlQueue.limit {
-            packets.removeFirst(head)
-            head = 0
-        }
-        packets.append(packet)
-        return true
+    mutating func append(_ packet: ControlPacket, _ budget: inout Budget) -> Bool {
+        guard packets.count < ControlQueue.limit else { return false }
+        return packets.append(packet, &budget)
     }
 
-    mutating func next() -> ControlPacket? {
-        guard head < packets.count else { return nil }
-        let packet = packets[head]
-        head &+= 1
-        if head == packets.count {
-            packets.removeAll(keepingCapacity: packets.capacity <= 64)
-            head = 0
-        }
-        return packet
-    }
+    mutating func next(_ budget: inout Budget) -> ControlPacket? { packets.removeFirst(&budget) }
 }

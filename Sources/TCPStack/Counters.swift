@@ -24,6 +24,18 @@ public struct Counters: Sendable {
     public package(set) var errorsSent: UInt64 = 0
     /// ICMP errors not sent because of the limits on their rate.
     public package(set) var errorsSuppressed: UInt64 = 0
+    /// SYNs answered with a cookie (RFC 4987 §3.6).
+    public package(set) var cookiesSent: UInt64 = 0
+    /// Connections that came of a cookie.
+    public package(set) var cookiesAccepted: UInt64 = 0
+    /// Acknowledgments that came while cookies were out, and fitted none.
+    public package(set) var cookiesRefused: UInt64 = 0
+    /// TIME-WAIT entries that ended before their time, for want of memory.
+    public package(set) var timeWaitsCutShort: UInt64 = 0
+    /// Connections without a program that were reset, for want of memory.
+    public package(set) var orphansReset: UInt64 = 0
+    /// How often memory was wanted and the budget had none.
+    public package(set) var memoryRefusals: UInt64 = 0
     /// Fragments handed to `receive` for an address of this host.
     public package(set) var fragmentsReceived: UInt64 = 0
     /// Datagrams that became whole.
@@ -33,7 +45,7 @@ public struct Counters: Sendable {
     /// Connections that ended because a state was reached that cannot be.
     public package(set) var impossibleStates: UInt64 = 0
 
-    private var faults: InlineArray<48, UInt64> = .init(repeating: 0)
+    private var faults: InlineArray<64, UInt64> = .init(repeating: 0)
 
     package init() {}
 

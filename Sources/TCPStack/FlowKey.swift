@@ -57,6 +57,18 @@ package struct FlowKey: Equatable {
         hash.add(salt)
         return hash.finish(length: 32)
     }
+
+    /// The same with more than one word can tell.
+    package func digest(_ secret: StackSecret, salt: UInt64, _ more: UInt64) -> UInt64 {
+        var hash = SipHash(secret)
+        let (a, b, c) = words
+        hash.add(a)
+        hash.add(b)
+        hash.add(c)
+        hash.add(salt)
+        hash.add(more)
+        return hash.finish(length: 40)
+    }
 }
 
 /// SipHash-2-4 over whole 64-bit words.

@@ -55,7 +55,11 @@ struct FlowTable: ~Copyable {
         _ id: FlowID, hash: UInt32, _ tables: borrowing Keys, _ secret: StackSecret, _ budget: inout Budget
     ) -> Bool {
         if (count &+ 1) &* 4 > buckets.count &* 3 {
-            guard resize(to: buckets.count &* 2, tables, secret, &budget) || count &+ 1 < buckets.count else {
+            // Fuller than this a search would pass most of the table.
+            guard
+                resize(to: buckets.count &* 2, tables, secret, &budget)
+                    || (count &+ 1) &* 16 <= buckets.count &* 15
+            else {
                 return false
             }
         }
@@ -120,7 +124,9 @@ struct FlowTable: ~Copyable {
     private mutating func resize<Keys: FlowKeys & ~Copyable>(
         to capacity: Int, _ tables: borrowing Keys, _ secret: StackSecret, _ budget: inout Budget
     ) -> Bool {
-        guard budget.reserve(capacity &* 4) else { return false }
+        // A table that shrinks may use what is kept back: it gives back more.
+        let keeping = capacity > buckets.count ? budget.marks.keptBack : 0
+        guard budget.reserve(capacity &* 4, keeping: keeping) else { return false }
         var old = [UInt32](repeating: FlowTable.vacant, count: capacity)
         swap(&old, &buckets)
         for bucket in old where bucket != FlowTable.vacant {

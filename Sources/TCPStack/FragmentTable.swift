@@ -188,7 +188,7 @@ struct FragmentTable: ~Copyable {
     }
 
     private mutating func release(_ slot: UInt32, _ context: inout Context) {
-        datagrams[slot].queue.removeAll(&context.pool)
+        datagrams[slot].queue.removeAll(&context.pool, &context.budget)
         blockBytes &-= datagrams[slot].blockBytes
         datagrams[slot].blockBytes = 0
     }

@@ -55,6 +55,8 @@ public enum StackEvent: Hashable, Sendable {
     case connection(ConnectionID, Readiness)
     /// A UDP socket has datagrams to read, room for a send that found none, or an error to tell.
     case datagrams(UDPSocketID, Readiness)
+    /// Memory has come nearer to its end, or has gone back from it: the level it is at. Several changes are one event.
+    case memoryLevel(MemoryLevel)
 }
 
 /// What a read brought.

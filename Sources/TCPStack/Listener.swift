@@ -10,8 +10,43 @@ package struct AddressFamilies: OptionSet, Sendable {
     package static let all: AddressFamilies = [.ipv4, .ipv6]
 }
 
+/// What is known of a listener at the moment, and what it has had to refuse. A queue that is full is a program that does not
+/// accept: nothing is answered for it, and those refused try again.
+public struct ListenerStatus: Sendable, Hashable {
+    /// Connections that wait for `accept`, and the most that may.
+    public var waiting: Int
+    /// See `waiting`.
+    public var backlog: Int
+    /// Half-open entries, and the most that may be.
+    public var halfOpen: Int
+    /// See `halfOpen`.
+    public var halfOpenLimit: Int
+    /// SYNs answered with a cookie, and connections that came of one.
+    public var cookies: UInt64
+    /// See `cookies`.
+    public var connectionsByCookie: UInt64
+    /// SYNs and third segments dropped because too many connections waited for `accept`.
+    public var refusedForQueue: UInt64
+    /// SYNs dropped because there were too many half-open entries, and cookies were not to be used.
+    public var refusedForHalfOpen: UInt64
+    /// SYNs and third segments dropped because memory was near its end.
+    public var refusedForMemory: UInt64
+
+    /// Whether the listener takes no SYN until its program has accepted.
+    public var isFull: Bool { waiting >= backlog }
+}
+
 /// A passive OPEN that stays: each SYN it takes becomes a connection of its own.
 struct Listener {
+    /// What it has counted.
+    struct Tally {
+        var cookies: UInt64 = 0
+        var connectionsByCookie: UInt64 = 0
+        var refusedForQueue: UInt64 = 0
+        var refusedForHalfOpen: UInt64 = 0
+        var refusedForMemory: UInt64 = 0
+    }
+
     var port: UInt16
     /// The one local address it serves; `nil` is all.
     var address: IPAddress?
@@ -24,31 +59,28 @@ struct Listener {
     var windowScale: UInt8
     var generation: UInt32
     var isOpen = true
+    /// Whether the program was told, or will be, of a connection to accept.
     var isReported = false
+    /// Whether it stands in the stack's list of those to tell of.
+    var isAnnounced = false
     /// Half-open entries there are.
     var halfOpen = 0
-    /// Connections that wait for `accept`, oldest first from `head`.
-    var queue: [UInt32] = []
-    var head = 0
+    /// The count at which the last cookie was sent.
+    var cookieCount = Int64.min / 2
+    var tally = Tally()
+    /// Connections that wait for `accept`, oldest first.
+    var queue = Ring<UInt32>(filler: .max)
 
-    /// Bytes charged for a listener, its queue aside.
-    static let cost = MemoryLayout<Listener>.stride
+    /// Bytes charged for a listener and its place in the list of those to tell of, its queue aside.
+    static let cost = MemoryLayout<Listener>.stride + 2 * MemoryLayout<ListenerID>.stride
 
-    var waiting: Int { queue.count &- head }
+    var waiting: Int { queue.count }
 
-    mutating func enqueue(_ slot: UInt32) { queue.append(slot) }
-
-    mutating func dequeue() -> UInt32? {
-        guard head < queue.count else { return nil }
-        let slot = queue[head]
-        head &+= 1
-        if head == queue.count {
-            queue.removeAll()
-            head = 0
-        } else if head >= 64, head &* 2 >= queue.count {
-            queue.removeFirst(head)
-            head = 0
-        }
-        return slot
+    func status(halfOpenLimit: Int) -> ListenerStatus {
+        ListenerStatus(
+            waiting: waiting, backlog: max(backlog, 1), halfOpen: halfOpen, halfOpenLimit: halfOpenLimit,
+            cookies: tally.cookies, connectionsByCookie: tally.connectionsByCookie,
+            refusedForQueue: tally.refusedForQueue, refusedForHalfOpen: tally.refusedForHalfOpen,
+            refusedForMemory: tally.refusedForMemory)
     }
 }

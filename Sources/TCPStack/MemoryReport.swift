@@ -6,14 +6,16 @@ public struct MemoryReport: Sendable, Hashable {
     public var smallEntries = 0
     /// The table that finds a connection.
     public var tables = 0
-    /// Blocks of octets in use, but for those of fragments.
+    /// Blocks of octets in use and their indexes, but for the blocks of fragments.
     public var buffers = 0
-    /// Blocks that wait to be used again.
+    /// Blocks and indexes that wait to be used again.
     public var idleBuffers = 0
     /// Fragments that wait for others, with their blocks.
     public var fragments = 0
     /// Loss recovery and reassembly state, made when there is a need.
     public var recovery = 0
+    /// Places for resets, SYN-ACKs and other replies that wait for the link.
+    public var replies = 0
     /// Listeners and their queues.
     public var listeners = 0
     /// UDP sockets; what waits in them is in `buffers`.
@@ -33,7 +35,7 @@ public struct MemoryReport: Sendable, Hashable {
 
     /// Everything held, in bytes.
     public var total: Int {
-        connections + smallEntries + tables + buffers + idleBuffers + fragments + recovery + listeners
+        connections + smallEntries + tables + buffers + idleBuffers + fragments + recovery + replies + listeners
             + datagramSockets + routing + neighbors
     }
 

@@ -90,12 +90,12 @@ struct MessageQueue: ~Copyable {
             count &+= 1
             return true
         }
-        octets.truncate(to: before, &pool)
+        octets.truncate(to: before, &pool, &budget)
         return false
     }
 
     /// Takes the description of the oldest message; its octets are then the first.
-    mutating func next(_ pool: inout BlockPool) -> Message? {
+    mutating func next(_ pool: inout BlockPool, _ budget: inout Budget) -> Message? {
         guard count > 0, outgoing == nil else { return nil }
         count &-= 1
         var head: [40 of UInt8] = .init(repeating: 0)
@@ -103,18 +103,23 @@ struct MessageQueue: ~Copyable {
         // Safe: octets may have any value.
         var bytes = unsafe span.mutableBytes
         octets.copy(from: 0, count: Message.headSize, to: &bytes, at: 0, pool)
-        octets.removeFirst(Message.headSize, &pool)
+        octets.removeFirst(Message.headSize, &pool, &budget)
         return Message(head: bytes.bytes)
     }
 
     /// Moves the first `count` octets into a packet.
-    mutating func take(_ count: Int, to buffer: inout MutableRawSpan, at offset: Int, _ pool: inout BlockPool) {
+    mutating func take(
+        _ count: Int, to buffer: inout MutableRawSpan, at offset: Int, _ pool: inout BlockPool,
+        _ budget: inout Budget
+    ) {
         octets.copy(from: 0, count: count, to: &buffer, at: offset, pool)
-        octets.removeFirst(count, &pool)
+        octets.removeFirst(count, &pool, &budget)
     }
 
     /// Drops the first `count` octets.
-    mutating func drop(_ count: Int, _ pool: inout BlockPool) { octets.removeFirst(count, &pool) }
+    mutating func drop(_ count: Int, _ pool: inout BlockPool, _ budget: inout Budget) {
+        octets.removeFirst(count, &pool, &budget)
+    }
 
     /// The checksum of the message that begins the queue, whose octets pass through `buffer` for it, in pieces of an even
     /// length. Its field holds zero.

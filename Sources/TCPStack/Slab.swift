@@ -8,6 +8,8 @@ import TCPEngine
     static var chunkSize: Int { 64 }
     /// Bytes of a chunk.
     static var chunkBytes: Int { MemoryLayout<Element>.stride * chunkSize }
+    /// Bytes charged for a chunk's place in the lists, which grow by doubling and go with the last value.
+    private static var placeBytes: Int { 32 }
     /// Indices stay below this: 24 bits.
     static var maximumCount: Int { 1 << 24 }
 
@@ -18,7 +20,7 @@ import TCPEngine
     private var hint = 0
     /// Values there are.
     private(set) var count = 0
-    /// Bytes of the chunks there are.
+    /// Bytes of the chunks there are, and of the lists that name them.
     private(set) var bytes = 0
 
     init() {}
@@ -48,13 +50,14 @@ import TCPEngine
         return nil
     }
 
-    /// Stores a value and says where; `nil` when the budget has no room for another chunk. The value is then dropped.
-    mutating func insert(_ element: consuming Element, _ budget: inout Budget) -> UInt32? {
+    /// Stores a value and says where; `nil` when the budget has no room for another chunk, `keeping` bytes aside. The value
+    /// is then dropped.
+    mutating func insert(_ element: consuming Element, keeping: Int = 0, _ budget: inout Budget) -> UInt32? {
         let chunk: Int
         if let free = findFree() {
             chunk = free
         } else {
-            guard let added = addChunk(&budget) else { return nil }
+            guard let added = addChunk(keeping: keeping, &budget) else { return nil }
             chunk = added
         }
         let bit = (~occupied[chunk]).trailingZeroBitCount
@@ -64,11 +67,12 @@ import TCPEngine
         return UInt32(chunk &<< 6 | bit)
     }
 
-    private mutating func addChunk(_ budget: inout Budget) -> Int? {
+    private mutating func addChunk(keeping: Int, _ budget: inout Budget) -> Int? {
         var chunk = 0
         while chunk < occupied.count, unsafe chunks[chunk] != nil { chunk &+= 1 }
-        guard chunk &<< 6 < Self.maximumCount, budget.reserve(Self.chunkBytes) else { return nil }
-        bytes &+= Self.chunkBytes
+        let wanted = Self.chunkBytes &+ (chunk == occupied.count ? Self.placeBytes : 0)
+        guard chunk &<< 6 < Self.maximumCount, budget.reserve(wanted, keeping: keeping) else { return nil }
+        bytes &+= wanted
         let base = UnsafeMutablePointer<Element>.allocate(capacity: Self.chunkSize)
         if chunk == occupied.count {
             unsafe chunks.append(base)
@@ -90,6 +94,11 @@ import TCPEngine
         hint = min(hint, chunk)
         if count == 0 {
             for chunk in 0..<occupied.count where unsafe chunks[chunk] != nil { free(chunk, &budget) }
+            budget.release(Self.placeBytes &* occupied.count)
+            bytes &-= Self.placeBytes &* occupied.count
+            unsafe chunks = []
+            occupied = []
+            hint = 0
         } else if occupied[chunk] == 0, hasFreeBesides(chunk) {
             free(chunk, &budget)
         }

@@ -18,6 +18,7 @@ extension Stack {
     public mutating func addInterface(_ link: InterfaceConfiguration) -> InterfaceID? {
         guard interfaceCount < InterfaceID.limit else { return nil }
         interfaces[interfaceCount].link = link
+        interfaces[interfaceCount].control.prepare(&context.budget)
         interfaceCount &+= 1
         return InterfaceID(index: UInt8(interfaceCount &- 1))
     }
@@ -88,7 +89,9 @@ extension Stack {
         }
         let link = Int(addresses[Int(index)].interface.index)
         return !interfaces[link].messages[0].isEmpty || !interfaces[link].messages[1].isEmpty
-            || interfaces[link].control.waiting.contains { $0.key.local == index }
+            || (0..<interfaces[link].control.packets.count).contains {
+                interfaces[link].control.packets[$0].key.local == index
+            }
     }
 
     func localIndex(_ address: IPAddress, on interface: InterfaceID) -> UInt16? {

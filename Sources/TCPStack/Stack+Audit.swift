@@ -21,9 +21,11 @@ extension Stack {
         if context.budget.used != memory.total { return "the budget and the report of memory differ" }
         if context.budget.used > context.budget.limit { return "the budget is exceeded" }
         var fragmentBlocks = 0
+        var indexes = 0
         var datagram = fragments.datagrams.next(from: 0)
         while let index = datagram {
             fragmentBlocks &+= fragments.datagrams[index].queue.heldBlocks
+            indexes &+= fragments.datagrams[index].queue.indexBytes
             datagram = fragments.datagrams.next(from: index &+ 1)
         }
         if fragmentBlocks &* BlockPool.blockSize != fragments.blockBytes { return "blocks of fragments are miscounted" }
@@ -32,11 +34,15 @@ extension Stack {
         }
         var blocks = fragmentBlocks
         for link in 0..<interfaceCount {
-            blocks &+= interfaces[link].messages[0].octets.heldBlocks &+ interfaces[link].messages[1].octets.heldBlocks
+            for kind in 0..<2 {
+                blocks &+= interfaces[link].messages[kind].octets.heldBlocks
+                indexes &+= interfaces[link].messages[kind].octets.indexBytes
+            }
         }
         var socket = udp.sockets.next(from: 0)
         while let index = socket {
             blocks &+= udp.sockets[index].received.heldBlocks
+            indexes &+= udp.sockets[index].received.indexBytes
             socket = udp.sockets.next(from: index &+ 1)
         }
         var recovery = 0
@@ -44,11 +50,14 @@ extension Stack {
         while let index = slot {
             blocks &+= tables.connections[index].connection.sendQueue.heldBlocks
             blocks &+= tables.connections[index].connection.receiveQueue.heldBlocks
+            indexes &+= tables.connections[index].connection.sendQueue.indexBytes
+            indexes &+= tables.connections[index].connection.receiveQueue.indexBytes
             if tables.connections[index].connection.recovery != nil { recovery &+= Recovery.cost }
             if tables.connections[index].connection.reassembly != nil { recovery &+= Reassembly.cost }
             slot = tables.connections.next(from: index &+ 1)
         }
         if blocks != context.pool.usedBlocks { return "blocks are in use that no queue holds" }
+        if indexes != context.pool.indexBytes { return "indexes are charged that no queue has" }
         if recovery != context.recoveryBytes { return "recovery state is charged that nothing holds" }
         return nil
     }
@@ -125,45 +134,12 @@ extension Stack {
             slot = tables.entries.next(from: index &+ 1)
         }
         if flows != flowTable.count { return "the flow table counts what is not there" }
-        if timers != wheel.count { return "the wheel counts timers that are not there" }
+        if timers != wheel.count &+ timeWaits.count { return "the wheel and the list count timers that are not there" }
         return nil
     }
 
     private func isFound(_ id: FlowID) -> Bool {
         let key = tables.key(of: id)
         return flowTable.find(key, hash: key.hash(secret), tables) == id
-    }
-
-    private func auditLists() -> StaticString? {
-        var previous = UInt32.max
-        var slot = ready.head
-        while slot != .max {
-            guard tables.connections.contains(slot), tables.connections[slot].marks.contains(.inReadyList),
-                tables.connections[slot].ready.previous == previous
-            else { return "the ready list is broken" }
-            (previous, slot) = (slot, tables.connections[slot].ready.next)
-        }
-        if ready.tail != previous { return "the ready list's end is wrong" }
-        for link in 0..<interfaceCount {
-            previous = .max
-            slot = interfaces[link].transmitting.head
-            while slot != .max {
-                guard tables.connections.contains(slot), tables.connections[slot].marks.contains(.inTransmitList),
-                    tables.connections[slot].transmit.previous == previous
-                else { return "a transmit list is broken" }
-                (previous, slot) = (slot, tables.connections[slot].transmit.next)
-            }
-            if interfaces[link].transmitting.tail != previous { return "a transmit list's end is wrong" }
-        }
-        for listener in listeners {
-            for index in listener.head..<listener.queue.count {
-                let waiting = listener.queue[index]
-                guard tables.connections.contains(waiting), !tables.connections[waiting].marks.contains(.accepted)
-                else {
-                    return "a listener's queue holds what is not waiting"
-                }
-            }
-        }
-        return nil
     }
 }

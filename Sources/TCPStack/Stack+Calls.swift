@@ -59,7 +59,7 @@ extension Stack {
     public mutating func stopListening(_ id: ListenerID, at now: Instant) {
         context.now = max(context.now, now)
         guard let index = listenerIndex(id) else { return }
-        while let slot = listeners[index].dequeue() {
+        while let slot = listeners[index].queue.removeFirst(&context.budget) {
             tables.connections[slot].marks.insert(.accepted)
             abort(ConnectionID(slot: slot, generation: tables.connections[slot].generation), at: now)
         }
@@ -79,9 +79,11 @@ extension Stack {
 
     /// The connection that has waited longest; `nil` when none waits. It is ESTABLISHED, or has gone further since.
     public mutating func accept(_ id: ListenerID) -> ConnectionID? {
-        guard let index = listenerIndex(id), let slot = listeners[index].dequeue() else { return nil }
+        guard let index = listenerIndex(id), let slot = listeners[index].queue.removeFirst(&context.budget) else {
+            return nil
+        }
         listeners[index].isReported = listeners[index].waiting > 0
-        if listeners[index].isReported { acceptable.append(id) }
+        if listeners[index].isReported { announce(index) }
         tables.connections[slot].marks.insert(.accepted)
         if !tables.connections[slot].connection.changes.isEmpty { makeReady(slot) }
         return ConnectionID(slot: slot, generation: tables.connections[slot].generation)
@@ -113,6 +115,7 @@ extension Stack {
         var connection = makeConnection(
             key, state: .closed, initial: initialSequence(key), options, windowScale: offeredScale(options))
         connection.move(to: .synSent, &context)
+        makeRoom(for: Slab<ConnectionRecord>.chunkBytes &+ 2 &* flowTable.bytes)
         guard let slot = insertRecord(key, connection) else {
             context.moves.removeAll()
             throw .noMemory
@@ -189,9 +192,8 @@ extension Stack {
     ) throws(ConnectionError) -> Int {
         context.now = max(context.now, now)
         guard let slot = slot(id) else { throw .notOpen }
-        let waited = tables.connections[slot].connection.wantsMemory
         let count = try tables.connections[slot].connection.write(bytes, more: more, &context)
-        if !waited, tables.connections[slot].connection.wantsMemory { waitingForMemory.append(id) }
+        if tables.connections[slot].connection.wantsMemory { waitForMemory(slot) }
         settle(slot)
         return count
     }
@@ -227,17 +229,14 @@ extension Stack {
 
     private mutating func finishRelease(_ slot: UInt32, resets: Bool) {
         if resets {
-            // RFC 9293 §3.10.5: <SEQ=SND.NXT><CTL=RST>. The acknowledgment helps a peer in SYN-SENT to believe it.
-            var packet = connectionReset(slot, tables.connections[slot].connection.send.next)
-            packet.acknowledgment = tables.connections[slot].connection.receive.next
-            packet.hasAcknowledgment = true
-            send(packet)
+            send(abortReset(slot))
         }
         // The handle is stale from here on.
         tables.connections[slot].generation = nextGeneration
         nextGeneration &+= 1
         _ = tables.connections[slot].connection.takeChanges()
         tables.connections[slot].marks.remove(.accepted)
+        becomeOrphan(slot)
         settle(slot)
     }
 

@@ -45,7 +45,8 @@ extension Stack {
         let generation = nextGeneration
         nextGeneration &+= 1
         return tables.connections.insert(
-            ConnectionRecord(key: key, generation: generation, connection: connection), &context.budget)
+            ConnectionRecord(key: key, generation: generation, connection: connection),
+            keeping: context.budget.marks.keptBack, &context.budget)
     }
 
     /// The slot of a handle that still names something.
@@ -89,6 +90,14 @@ extension Stack {
         return packet
     }
 
+    /// RFC 9293 §3.10.5: <SEQ=SND.NXT><CTL=RST>. The acknowledgment helps a peer in SYN-SENT to believe it.
+    func abortReset(_ slot: UInt32) -> ControlPacket {
+        var packet = connectionReset(slot, tables.connections[slot].connection.send.next)
+        packet.acknowledgment = tables.connections[slot].connection.receive.next
+        packet.hasAcknowledgment = true
+        return packet
+    }
+
     private mutating func settleEnded(_ slot: UInt32, _ state: State) {
         if tables.connections[slot].marks.contains(.inTable) {
             if state == .timeWait {
@@ -111,6 +120,8 @@ extension Stack {
     private mutating func free(_ slot: UInt32) {
         let marks = tables.connections[slot].marks
         if marks.contains(.inReadyList) { removeFromReady(slot) }
+        if marks.contains(.inOrphanList) { removeFromOrphans(slot) }
+        stopWaiting(slot)
         if marks.contains(.inTransmitList) { removeFromTransmit(slot) }
         tables.connections[slot].connection.dispose(&context)
         tables.connections.remove(slot, &context.budget)
@@ -129,7 +140,7 @@ extension Stack {
         ready.tail = slot
     }
 
-    private mutating func removeFromReady(_ slot: UInt32) {
+    mutating func removeFromReady(_ slot: UInt32) {
         let links = tables.connections[slot].ready
         if links.previous == .max {
             ready.head = links.next
@@ -182,18 +193,19 @@ extension Stack {
     }
 
     /// Whether `nextEvent` is worth a call. Packets that come and go, and calls, can each bring events.
-    public var hasEvents: Bool { !ready.isEmpty || !acceptable.isEmpty || !udp.ready.isEmpty || hasMemoryForWriters }
-
-    private var hasMemoryForWriters: Bool {
-        !(waitingForMemory.isEmpty && udp.waitingForMemory.isEmpty) && context.pool.hasRoom(context.budget)
+    public var hasEvents: Bool {
+        !ready.isEmpty || !acceptable.isEmpty || !udp.ready.isEmpty || hasMemoryForWriters || memoryLevel != toldLevel
     }
 
     /// The next event; `nil` when there is none. Events of one connection that were not taken yet are one event.
     public mutating func nextEvent() -> StackEvent? {
+        if let event = levelEvent() { return event }
         while let listener = acceptable.popLast() {
-            if let index = listenerIndex(listener), listeners[index].waiting > 0 { return .acceptable(listener) }
+            guard let index = listenerIndex(listener) else { continue }
+            listeners[index].isAnnounced = false
+            if listeners[index].waiting > 0 { return .acceptable(listener) }
         }
-        if hasMemoryForWriters { wakeWritersForMemory() }
+        wakeWriter()
         guard !ready.isEmpty else { return nextDatagramEvent() }
         let slot = ready.head
         removeFromReady(slot)
@@ -201,16 +213,6 @@ extension Stack {
         return .connection(
             ConnectionID(slot: slot, generation: tables.connections[slot].generation),
             Readiness(rawValue: bits.rawValue))
-    }
-
-    private mutating func wakeWritersForMemory() {
-        for id in waitingForMemory {
-            guard let slot = slot(id) else { continue }
-            tables.connections[slot].connection.memoryReturned()
-            if !tables.connections[slot].connection.changes.isEmpty { makeReady(slot) }
-        }
-        waitingForMemory.removeAll(keepingCapacity: true)
-        wakeSendersForMemory()
     }
 
     func listenerIndex(_ id: ListenerID) -> Int? {

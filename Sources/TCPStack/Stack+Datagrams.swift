@@ -65,7 +65,7 @@ extension Stack {
             udp.sockets[slot].received.append(bytes.bytes, &context.pool, &context.budget) == Message.headSize,
             udp.sockets[slot].received.append(payload, &context.pool, &context.budget) == payload.byteCount
         else {
-            udp.sockets[slot].received.truncate(to: before, &context.pool)
+            udp.sockets[slot].received.truncate(to: before, &context.pool, &context.budget)
             throw .noMemory
         }
         udp.receivedBytes &+= grown

@@ -20,14 +20,56 @@ extension Stack {
         return found
     }
 
+    /// The most half-open entries a listener may have.
+    func halfOpenLimit(_ listener: Int) -> Int {
+        min(max(listeners[listener].backlog, 16), max(configuration.halfOpenPerListener, 1))
+    }
+
+    /// Whether an entry may be kept for a SYN (RFC 4987 §3.3): within the bounds of the listener and of the stack, of which
+    /// one source takes no more than its share, and while there is memory. What gives way is the newcomer, never the oldest:
+    /// with a cookie it loses nothing, whereas a flood that drove out the oldest would drive out honest peers far away.
+    private func mayKeepEntry(_ key: FlowKey, _ listener: Int) -> Bool {
+        let limit = halfOpenLimit(listener)
+        let total = max(configuration.halfOpenConnections, 1)
+        guard listeners[listener].halfOpen < limit, halfOpenCount < total,
+            context.held < context.budget.marks.cookies
+        else { return false }
+        let share = min(max(configuration.halfOpenShare, 1), 100)
+        func part(_ whole: Int) -> Int { max(1, whole / 100 &* share &+ whole % 100 &* share / 100) }
+        return sources.count(key, secret, port: key.localPort) < part(limit)
+            && sources.count(key, secret, port: 0) < part(total)
+    }
+
     /// RFC 9293 §3.10.7.2, third: a SYN in LISTEN. Octets on it are not taken: the peer sends them again (U-4).
     mutating func receiveSyn(
         _ header: TCPHeader, _ key: FlowKey, _ hash: UInt32, listener: Int, minimumISN: SequenceNumber?
     ) throws(PacketFault) {
-        let limit = max(listeners[listener].backlog, 1)
-        guard listeners[listener].halfOpen < max(limit, 16), listeners[listener].waiting < limit else {
-            throw .queueFull
+        try checkRoom(listener)
+        // A connection in TIME-WAIT has just given its place to this SYN, and no cookie could be larger than its numbers.
+        guard minimumISN == nil else {
+            try keepEntry(header, key, hash, listener, minimumISN)
+            return
         }
+        if configuration.synCookies == .always {
+            sendCookie(header, key, listener: listener)
+        } else if mayKeepEntry(key, listener) {
+            do throws(PacketFault) {
+                try keepEntry(header, key, hash, listener, nil)
+            } catch {
+                guard configuration.synCookies != .never else { throw error }
+                sendCookie(header, key, listener: listener)
+            }
+        } else if configuration.synCookies == .underPressure {
+            sendCookie(header, key, listener: listener)
+        } else {
+            listeners[listener].tally.refusedForHalfOpen &+= 1
+            throw .tooManyHalfOpen
+        }
+    }
+
+    private mutating func keepEntry(
+        _ header: TCPHeader, _ key: FlowKey, _ hash: UInt32, _ listener: Int, _ minimumISN: SequenceNumber?
+    ) throws(PacketFault) {
         var initial = initialSequence(key)
         // RFC 1122 §4.2.2.13: an ISS larger than what the connection in TIME-WAIT used.
         if let minimumISN, initial <= minimumISN { initial = minimumISN + 64_000 }
@@ -42,13 +84,16 @@ extension Stack {
         let entry = SmallEntry(
             key: key, info: info, send: initial, receive: header.sequence, timestamp: options.timestamps?.value ?? 0,
             segmentSize: options.maximumSegmentSize.map { max($0, 1) } ?? 0, listener: UInt16(listener))
-        guard let slot = tables.entries.insert(entry, &context.budget) else { throw .noMemory }
+        makeRoom(for: Slab<SmallEntry>.chunkBytes &+ 2 &* flowTable.bytes)
+        let keeping = context.budget.marks.keptBack
+        guard let slot = tables.entries.insert(entry, keeping: keeping, &context.budget) else { throw .noMemory }
         guard flowTable.insert(.entry(slot), hash: hash, tables, secret, &context.budget) else {
             tables.entries.remove(slot, &context.budget)
             throw .noMemory
         }
         listeners[listener].halfOpen &+= 1
         halfOpenCount &+= 1
+        sources.add(key, secret)
         record(key, from: .listen, to: .synReceived)
         replySynAck(slot)
         wheel.reschedule(.entry(slot), at: synAckDeadline(retries: 0), &tables)
@@ -62,7 +107,7 @@ extension Stack {
         guard !tables.entries[slot].info.contains(.replyDue) else { return }
         var packet = ControlPacket(kind: .synAck, key: tables.entries[slot].key)
         packet.entry = slot
-        if interfaces[interface(of: packet.key)].control.append(packet) {
+        if interfaces[interface(of: packet.key)].control.append(packet, &context.budget) {
             tables.entries[slot].info.insert(.replyDue)
         } else {
             counts.repliesDropped &+= 1
@@ -142,10 +187,24 @@ extension Stack {
         }
         guard header.flags.contains(.ack) else { throw .noConnection }
         guard header.acknowledgment == tables.entries[slot].send + 1 else {
+            // A SYN before this entry's may have got a cookie.
+            if try takeCookie(inPlaceOf: slot, header, payload, hash) { return }
             send(ControlPacket(kind: .reset, key: key, sequence: header.acknowledgment))
             return
         }
         try promote(slot, header, payload, hash)
+    }
+
+    private mutating func takeCookie(
+        inPlaceOf slot: UInt32, _ header: TCPHeader, _ payload: RawSpan, _ hash: UInt32
+    ) throws(PacketFault) -> Bool {
+        let listener = Int(tables.entries[slot].listener)
+        let key = tables.entries[slot].key
+        guard isCookie(header, key, listener) else { return false }
+        try checkRoom(listener)
+        dropEntry(slot, hash)
+        record(key, from: .synReceived, to: .listen)
+        return try takeCookie(header, payload, key, hash, listener: listener)
     }
 
     /// The third segment came: the entry becomes a connection.
@@ -154,33 +213,21 @@ extension Stack {
     ) throws(PacketFault) {
         let listener = Int(tables.entries[slot].listener)
         // The peer believes the connection open. With no room it hears nothing, and its data or our SYN-ACK try again.
-        guard listeners[listener].waiting < max(listeners[listener].backlog, 1) else { throw .queueFull }
+        try checkRoom(listener)
         let key = tables.entries[slot].key
         let info = tables.entries[slot].info
-        var connection = makeConnection(
-            key, state: .synReceived, initial: tables.entries[slot].send, listeners[listener].options,
-            windowScale: listeners[listener].windowScale)
-        let size = tables.entries[slot].segmentSize
-        connection.agree(
-            maximumSegmentSize: size == 0 ? nil : size, windowScale: info.contains(.scales) ? info.scale : nil,
-            sackPermitted: info.contains(.sack),
-            timestamp: info.contains(.timestamps) ? tables.entries[slot].timestamp : nil, context)
         // The entry's timer says when its only SYN-ACK left.
-        let elapsed = info.retries == 0 ? synAckAge(slot) : nil
-        connection.resumePassive(
-            peerInitial: tables.entries[slot].receive, advertised: listeners[listener].synWindow,
-            synAckSentAt: elapsed.map { context.now.advanced(byNanoseconds: -$0) }, context)
-        guard let new = insertRecord(key, connection) else { throw .noMemory }
+        let synAck: SynAckTime =
+            info.retries > 0 ? .again : .once(context.now.advanced(byNanoseconds: -synAckAge(slot)))
+        let peer = PassivePeer(
+            initial: tables.entries[slot].send, peerInitial: tables.entries[slot].receive,
+            segmentSize: tables.entries[slot].segmentSize, scale: info.contains(.scales) ? info.scale : nil,
+            sack: info.contains(.sack),
+            timestamp: info.contains(.timestamps) ? tables.entries[slot].timestamp : nil, synAck: synAck)
+        let new = try makePassive(peer, key, listener)
         flowTable.replace(.entry(slot), with: .connection(new), hash: hash)
-        tables.connections[new].marks.insert(.inTable)
         forgetEntry(slot)
-        tables.connections[new].connection.receive(header, payload, segments: 1, &context)
-        listeners[listener].enqueue(new)
-        if !listeners[listener].isReported {
-            listeners[listener].isReported = true
-            acceptable.append(ListenerID(slot: UInt32(listener), generation: listeners[listener].generation))
-        }
-        settle(new)
+        finishPassive(new, header, payload, listener)
     }
 
     /// Nanoseconds since the SYN-ACK of an entry that was answered after its first.
@@ -195,8 +242,11 @@ extension Stack {
 
     /// Takes an entry out of everything but the flow table, where something else has taken its place.
     private mutating func forgetEntry(_ slot: UInt32) {
-        wheel.cancel(.entry(slot), &tables)
-        if !tables.entries[slot].info.contains(.timeWait) {
+        if tables.entries[slot].info.contains(.timeWait) {
+            timeWaits.remove(slot, &tables)
+        } else {
+            wheel.cancel(.entry(slot), &tables)
+            sources.remove(tables.entries[slot].key, secret)
             halfOpenCount &-= 1
             listeners[Int(tables.entries[slot].listener)].halfOpen &-= 1
         }
@@ -209,14 +259,9 @@ extension Stack {
         forgetEntry(slot)
     }
 
-    /// An entry's timer fired.
+    /// A half-open entry's timer fired.
     mutating func fireEntry(_ slot: UInt32) {
         let key = tables.entries[slot].key
-        if tables.entries[slot].info.contains(.timeWait) {
-            dropEntry(slot, key.hash(secret))
-            record(key, from: .timeWait, to: .closed)
-            return
-        }
         let retries = tables.entries[slot].info.retries
         guard retries < min(configuration.synAckRetries, 15) else {
             dropEntry(slot, key.hash(secret))

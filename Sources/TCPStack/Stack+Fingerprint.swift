@@ -6,19 +6,21 @@ import TCPWire
 //
 // Left out, because nothing the network or the program can see follows from them:
 // - `configuration` and `secret`: the same in all stacks that are compared.
-// - `flowTable`, `halfOpenCount`: they follow from the records and entries.
+// - `flowTable`, `halfOpenCount`, `sources`, `orphans`, `timeWaits`: they follow from the records and entries, but for an
+//   order that decides nothing while there is room.
 // - `wheel` and the `timer` of a connection: a timer of the wheel may fire early, and its owner then sets it anew; what counts
 //   is the owner's deadline. An entry's timer is hashed, because it is the deadline.
 // - `counts`, `changes`, `changesHead`: what was counted or recorded.
 // - `nextGeneration`, a record's `generation` and `listener.generation`: handles.
-// - `trimAt`, the pool and the budget: they decide nothing while there is room. `audit` holds them to what is
+// - `trimAt`, the pool, the budget, `toldLevel`: they decide nothing while there is room. `audit` holds them to what is
 //   hashed.
 // - `fragments`: none is on its way between stacks that are compared; the number of datagrams is hashed all the same.
 // - `identifications`: nobody looks at what fragments are known by.
 // - `routes`, and of the interfaces what is configured: the same in all stacks that are compared.
 // - `udp`, `errorLimit`, `paths`: no datagrams are on their way between them.
 // - `linkBytes`: no stack that is compared has an Ethernet link below it.
-// - `waitingForMemory`: empty while there is room; its number is hashed all the same.
+// - `waitingForMemory`, `waitingForShare`, a record's `waiting`: empty while there is room; whether it is is hashed all the same.
+// - `listener.tally`, `listener.cookieCount`: what was counted; no cookies are sent while there is room.
 extension Stack {
     package func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
         for address in addresses {
@@ -59,7 +61,8 @@ extension Stack {
             hash.add(listener.synWindow)
             hash.add(listener.halfOpen)
             hash.add(listener.waiting)
-            for index in listener.head..<listener.queue.count { hash.add(UInt64(listener.queue[index])) }
+            hash.add(listener.isAnnounced)
+            for index in 0..<listener.queue.count { hash.add(UInt64(listener.queue[index])) }
             addOptions(listener.options, &hash)
         }
         hash.add(listeners.count)
@@ -127,7 +130,7 @@ extension Stack {
         }
         for listener in acceptable { hash.add(UInt64(listener.slot)) }
         hash.add(acceptable.count)
-        hash.add(waitingForMemory.count)
+        hash.add(waitingForMemory.isEmpty && waitingForShare.isEmpty)
         hash.add(fragments.datagrams.count)
         if let sequence = context.bareReset { hash.add(origin.local(sequence)) }
     }
@@ -135,7 +138,8 @@ extension Stack {
 
 extension ControlQueue {
     fileprivate func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
-        for packet in waiting {
+        for index in 0..<packets.count {
+            let packet = packets[index]
             hash.add(
                 UInt64(packet.kind.rawValue) | UInt64(packet.hasAcknowledgment ? 256 : 0)
                     | UInt64(packet.entry) &<< 32)
@@ -146,6 +150,6 @@ extension ControlQueue {
                 hash.add(UInt64(timestamps.value &- origin.clock) | UInt64(timestamps.echo &- origin.clock) &<< 32)
             }
         }
-        hash.add(waiting.count)
+        hash.add(packets.count)
     }
 }

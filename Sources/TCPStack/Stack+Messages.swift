@@ -28,7 +28,9 @@ extension Stack {
                 if let sent = writeFragment(link, index, &buffer) { return sent }
                 continue
             }
-            guard let message = interfaces[link].messages[index].next(&context.pool) else { return nil }
+            guard let message = interfaces[link].messages[index].next(&context.pool, &context.budget) else {
+                return nil
+            }
             var ip = IPHeader(
                 source: localAddress(message.key), destination: message.key.remote,
                 protocolNumber: message.protocolNumber, hopLimit: message.hopLimit,
@@ -67,7 +69,8 @@ extension Stack {
         let isFirst = outgoing.datagram.offset == 0
         let room = room(for: outgoing.message, link, buffer.byteCount)
         guard let next = outgoing.datagram.next(room: room) else {
-            interfaces[link].messages[index].drop(outgoing.datagram.remaining, &context.pool)
+            interfaces[link].messages[index].drop(
+                outgoing.datagram.remaining, &context.pool, &context.budget)
             interfaces[link].messages[index].outgoing = nil
             counts.repliesDropped &+= 1
             messageLeft(outgoing.message)
@@ -86,7 +89,8 @@ extension Stack {
         _ ip: IPHeader, _ link: Int, _ index: Int, count: Int, _ buffer: inout MutableRawSpan
     ) -> TransmittedPacket {
         let offset = ip.write(to: &buffer, payloadLength: count)
-        interfaces[link].messages[index].take(count, to: &buffer, at: offset, &context.pool)
+        interfaces[link].messages[index].take(
+            count, to: &buffer, at: offset, &context.pool, &context.budget)
         return TransmittedPacket(length: offset &+ count, headerLength: offset &+ count, transportOffset: offset)
     }
 }

@@ -20,6 +20,7 @@ extension Stack {
             default: break
             }
         }
+        relieve()
     }
 
     mutating func take(
@@ -99,8 +100,9 @@ extension Stack {
             replyWithReset(header, payload.byteCount, key)
             return
         }
-        // Second: nothing can be acknowledged here.
+        // Second: nothing can be acknowledged here but a cookie.
         guard !header.flags.contains(.ack) else {
+            if try takeCookie(header, payload, key, hash, listener: listener) { return }
             replyWithReset(header, payload.byteCount, key)
             return
         }
@@ -125,6 +127,8 @@ extension Stack {
 
     /// Queues a reply that belongs to no connection.
     mutating func send(_ packet: ControlPacket) {
-        if !interfaces[interface(of: packet.key)].control.append(packet) { counts.repliesDropped &+= 1 }
+        if !interfaces[interface(of: packet.key)].control.append(packet, &context.budget) {
+            counts.repliesDropped &+= 1
+        }
     }
 }

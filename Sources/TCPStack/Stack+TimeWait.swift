@@ -14,6 +14,7 @@ extension Stack {
             receive: tables.connections[slot].connection.receive.next,
             timestamp: tables.connections[slot].connection.recentTimestamp, segmentSize: 0, listener: 0)
         tables.connections[slot].marks.remove(.inTable)
+        if context.held >= context.budget.marks.ending { endOldestTimeWait() }
         guard let new = tables.entries.insert(entry, &context.budget) else {
             // Without room the old segments are left to RFC 5961 and fresh ISNs.
             flowTable.remove(.connection(slot), hash: hash, tables, secret, &context.budget)
@@ -27,8 +28,26 @@ extension Stack {
 
     private mutating func restartTimeWait(_ slot: UInt32) {
         let wait = configuration.maximumSegmentLifetime.nanoseconds
-        wheel.reschedule(
-            .entry(slot), at: context.now.advanced(byNanoseconds: wait).advanced(byNanoseconds: wait), &tables)
+        timeWaits.remove(slot, &tables)
+        let end = context.now.advanced(byNanoseconds: wait).advanced(byNanoseconds: wait)
+        timeWaits.append(slot, tick: wheel.tick(for: end), &tables)
+    }
+
+    /// When the oldest entry's time is over; `nil` when there is none.
+    var timeWaitDeadline: Instant? { timeWaits.oldest.flatMap { wheel.due(tables.entries[$0].timer) } }
+
+    /// Ends the entries whose 2 MSL have passed.
+    mutating func expireTimeWaits() {
+        while let deadline = timeWaitDeadline, deadline <= context.now { endOldestTimeWait() }
+    }
+
+    /// Ends the entry that has been in TIME-WAIT longest, whether its time is over or memory is wanted.
+    mutating func endOldestTimeWait() {
+        guard let slot = timeWaits.oldest else { return }
+        let key = tables.entries[slot].key
+        if wheel.due(tables.entries[slot].timer).map({ $0 > context.now }) ?? false { counts.timeWaitsCutShort &+= 1 }
+        dropEntry(slot, key.hash(secret))
+        record(key, from: .timeWait, to: .closed)
     }
 
     /// RFC 9293 §3.10.7.4 for TIME-WAIT, with RFC 6191's way for a new SYN.

@@ -6,7 +6,7 @@ extension Stack {
     /// When `advance(to:)` is next wanted; `nil` when no timer runs. It may come earlier than any timer is due, never later.
     public var nextDeadline: Instant? {
         let timer = wheel.nextDeadline
-        let other = min(trimAt, fragments.deadline)
+        let other = min(min(trimAt, fragments.deadline), timeWaitDeadline ?? .distantFuture)
         if other == .distantFuture { return timer }
         return min(timer ?? .distantFuture, other)
     }
@@ -22,7 +22,9 @@ extension Stack {
                 settle(id.slot)
             }
         }
+        expireTimeWaits()
         expireFragments()
+        relieve()
         trim()
     }
 

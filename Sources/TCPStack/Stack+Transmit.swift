@@ -49,7 +49,7 @@ extension Stack {
         context.now = max(context.now, now)
         unsafe fragments.removeAll()
         let link = Int(interface.index)
-        while let packet = interfaces[link].control.next() {
+        while let packet = interfaces[link].control.next(&context.budget) {
             if let sent = write(packet, &buffer) {
                 counts.packetsSent &+= 1
                 return sent
@@ -168,6 +168,14 @@ extension Stack {
                 header.acknowledgment = packet.acknowledgment
             }
             counts.resetsSent &+= 1
+        } else if packet.kind == .cookie {
+            let listener = Int(packet.entry)
+            // The listener may have gone since.
+            guard listener < listeners.count, listeners[listener].isOpen else { return nil }
+            let options = listeners[listener].options
+            hopLimit = options.hopLimit ?? hopLimit
+            trafficClass = options.differentiatedServices &<< 2
+            header = cookieSynAck(packet)
         } else {
             // The entry may have gone, or become another, since its reply was queued.
             guard tables.entries.contains(packet.entry), tables.entries[packet.entry].key == key else { return nil }
@@ -229,7 +237,8 @@ extension Stack {
             window: UInt16(window &>> scale), options: options)
     }
 
-    private func timestamp(_ key: FlowKey) -> UInt32 {
+    /// TSval of a flow at the moment.
+    func timestamp(_ key: FlowKey) -> UInt32 {
         UInt32(truncatingIfNeeded: context.now.nanoseconds / 1_000_000) &+ timestampOffset(key)
     }
 }

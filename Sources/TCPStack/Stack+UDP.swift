@@ -139,7 +139,8 @@ extension Stack {
         let message = Message(head: bytes.bytes)
         let count = min(message.length, buffer.byteCount)
         udp.sockets[slot].received.copy(from: Message.headSize, count: count, to: &buffer, at: 0, context.pool)
-        udp.sockets[slot].received.removeFirst(Message.headSize &+ message.length, &context.pool)
+        udp.sockets[slot].received.removeFirst(
+            Message.headSize &+ message.length, &context.pool, &context.budget)
         udp.receivedBytes &-= before &- UDPTable.blockBytes(udp.sockets[slot].received.count)
         return ReceivedDatagram(
             source: Endpoint(message.key.remote, message.key.remotePort),
@@ -152,7 +153,7 @@ extension Stack {
         context.now = max(context.now, now)
         guard let slot = udpSlot(id) else { return }
         udp.receivedBytes &-= UDPTable.blockBytes(udp.sockets[slot].received.count)
-        udp.sockets[slot].received.removeAll(&context.pool)
+        udp.sockets[slot].received.removeAll(&context.pool, &context.budget)
         udp.removeFromReady(slot)
         displace(slot)
         udp.sockets.remove(slot, &context.budget)

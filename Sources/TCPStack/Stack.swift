@@ -23,12 +23,16 @@ public struct Stack: ~Copyable {
     var changes: [StateChange] = []
     var changesHead = 0
 
-    // An intrusive list through the connections' records.
+    // Intrusive lists through the connections' records.
     var ready = ListEnds()
+    /// Released connections, the oldest first.
+    var orphans = ListEnds()
+    /// Connections whose writes found no memory, in the order in which they are told of some.
+    var waitingForMemory = ListEnds()
+    /// Connections whose writes found that they hold their share of scarce memory.
+    var waitingForShare = ListEnds()
     var acceptable: [ListenerID] = []
-
-    /// Connections whose writes found no memory.
-    var waitingForMemory: [ConnectionID] = []
+    var timeWaits = TimeWaitList()
 
     var nextGeneration: UInt32 = 1
     var portCounters: InlineArray<16, UInt32> = .init(repeating: 0)
@@ -40,6 +44,9 @@ public struct Stack: ~Copyable {
     var halfOpenCount = 0
     /// Bytes of the budget that Ethernet links hold.
     var linkBytes = 0
+    var sources = SourceCounts()
+    /// The last level that the program was told of.
+    var toldLevel = MemoryLevel.ample
     /// When memory that lies idle is looked at again.
     var trimAt = Instant.distantFuture
 
@@ -47,7 +54,9 @@ public struct Stack: ~Copyable {
     public init(configuration: Configuration = Configuration(), secret: StackSecret, at now: Instant = .zero) {
         self.configuration = configuration
         self.secret = secret
-        context = Context(parameters: configuration.parameters, budget: configuration.memoryBudget, now: now)
+        context = Context(
+            parameters: configuration.parameters, budget: configuration.memoryBudget,
+            marks: configuration.memoryLevels.marks(of: configuration.memoryBudget), now: now)
         context.recordsMoves = configuration.recordsStateChanges
         flowTable = FlowTable(&context.budget)
         udp = UDPTable(&context.budget)
@@ -55,6 +64,7 @@ public struct Stack: ~Copyable {
         _ = context.budget.reserve(wheel.bytes)
         interfaces = InlineArray { _ in NetworkInterface() }
         interfaces[0].link = configuration.link
+        interfaces[0].control.prepare(&context.budget)
         fragments = FragmentTable(configuration.fragmentLimits)
     }
 
@@ -67,6 +77,7 @@ public struct Stack: ~Copyable {
         result.segmentsRetransmitted = context.retransmittedSegments
         result.challengeAcknowledgments &+= context.challengeAcknowledgments
         result.impossibleStates = context.impossibleMoves
+        result.memoryRefusals = context.budget.refusals
         return result
     }
 
@@ -77,15 +88,17 @@ public struct Stack: ~Copyable {
         report.smallEntries = tables.entries.bytes
         report.tables = flowTable.bytes &+ wheel.bytes &+ udp.flows.bytes
         report.datagramSockets = udp.sockets.bytes
-        report.buffers = context.pool.usedBytes &- fragments.blockBytes
+        report.buffers = context.pool.usedBytes &+ context.pool.indexBytes &- fragments.blockBytes
         report.fragments = fragments.bytes &+ fragments.blockBytes
         report.idleBuffers = context.pool.idleBytes
         report.recovery = context.recoveryBytes
+        for link in 0..<interfaceCount { report.replies &+= interfaces[link].control.bytes }
         report.listeners = listeners.count &* Listener.cost
         report.routing =
             addresses.count &* MemoryLayout<LocalAddress>.stride &+ routes.count &* MemoryLayout<Route>.stride
         report.neighbors = linkBytes
         report.datagramSocketCount = udp.sockets.count
+        for listener in listeners { report.listeners &+= listener.queue.bytes }
         report.connectionCount = tables.connections.count
         report.halfOpenCount = halfOpenCount
         report.timeWaitCount = tables.entries.count &- halfOpenCount

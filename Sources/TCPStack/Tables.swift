@@ -25,14 +25,20 @@ struct ConnectionRecord: ~Copyable {
         static let inTable = Marks(rawValue: 4)
         /// Its program has its handle.
         static let accepted = Marks(rawValue: 8)
+        static let inOrphanList = Marks(rawValue: 16)
+        static let inMemoryList = Marks(rawValue: 32)
+        static let inShareList = Marks(rawValue: 64)
     }
 
     var key: FlowKey
     var marks: Marks = []
     var timer = TimerNode()
     var generation: UInt32
+    /// In the list of those with events; once it is released, in the list of orphans.
     var ready = ListLinks()
     var transmit = ListLinks()
+    /// In a list of those whose writes were cut short for want of memory.
+    var waiting = ListLinks()
     var connection: Connection
 }
 

@@ -42,6 +42,11 @@ struct TimingWheel: ~Copyable {
         current &+ Int64(Int32(bitPattern: node.tick &- UInt32(truncatingIfNeeded: current)))
     }
 
+    /// The low 32 bits of the tick at which a timer for `instant` is due.
+    func tick(for instant: Instant) -> UInt32 {
+        UInt32(truncatingIfNeeded: min(max(TimingWheel.tick(instant), current &+ 1), current &+ TimingWheel.horizon))
+    }
+
     /// When the timer of `node` is due; `nil` while it is off.
     func due(_ node: TimerNode) -> Instant? {
         node.isOn ? Instant(nanoseconds: tick(of: node) &<< TimingWheel.tickShift) : nil

@@ -42,6 +42,10 @@ public enum PacketFault: UInt8, Error, Sendable, CaseIterable {
     case noMemory
     /// The listener's queue was full.
     case queueFull
+    /// A SYN that found too many half-open entries, where cookies are not to be used (RFC 4987 §3.3).
+    case tooManyHalfOpen
+    /// A SYN or a third segment that came while memory was near its end.
+    case overloaded
     /// A fragment that is empty, or one before the last whose length is no multiple of eight (RFC 8200 §4.5).
     case fragmentLength
     /// A fragment past the 65,535 octets a datagram may have (RFC 8200 §4.5).
@@ -87,6 +91,8 @@ public enum PacketFault: UInt8, Error, Sendable, CaseIterable {
         case .datagramQueueFull: "the UDP socket's queue is full"
         case .noMemory: "no memory left in the budget"
         case .queueFull: "the listener's queue is full"
+        case .tooManyHalfOpen: "too many half-open connections"
+        case .overloaded: "memory near its end"
         case .fragmentLength: "a fragment of impossible length"
         case .fragmentTooLong: "a fragment past 65,535 octets"
         case .fragmentHeader: "a first fragment without all headers"

@@ -2,13 +2,13 @@ import TCPEngine
 import TCPWire
 import Testing
 
-/// A receiver whose budget holds one slab of 32 blocks and its reassembly state, its peer played by hand.
+/// A receiver whose budget holds one slab of 32 blocks, their index and its reassembly state, its peer played by hand.
 private struct Receiver: ~Copyable {
     var context: Context
     var connection: Connection
     private let chunk = [UInt8](repeating: 5, count: 64_000)
 
-    init(budget: Int = 2048 * 32 + Reassembly.cost) {
+    init(budget: Int = 2048 * 32 + 1024 + Reassembly.cost) {
         context = Context(parameters: Parameters(), budget: budget, now: .zero)
         connection = Connection(
             state: .closed, initial: SequenceNumber(1000), linkSegmentSize: 1000, isIPv4: true, hopLimit: 64,

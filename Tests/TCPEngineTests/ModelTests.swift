@@ -46,13 +46,13 @@ struct ModelTests {
                     queue.copy(from: offset, count: count, to: &raw, at: 0, pool)
                     #expect(target == Array(model[offset..<offset + count]))
                     let gone = Int.random(in: 0...model.count, using: &random)
-                    queue.removeFirst(gone, &pool)
+                    queue.removeFirst(gone, &pool, &budget)
                     model.removeFirst(gone)
                 }
                 #expect(queue.count == model.count)
                 #expect(model.isEmpty ? pool.usedBytes == 0 : pool.usedBytes < model.count + 2 * BlockPool.blockSize)
             }
-            queue.removeAll(&pool)
+            queue.removeAll(&pool, &budget)
             pool.trim(all: true, &budget)
             #expect(budget.used == 0)
         }
@@ -69,7 +69,7 @@ struct ModelTests {
             // Something was read before, so that the head lies inside a block.
             let before = [UInt8](repeating: 1, count: Int.random(in: 0...3000, using: &random))
             #expect(queue.append(before.span.bytes, &pool, &budget) == before.count)
-            queue.removeFirst(before.count, keepsRest: true, &pool)
+            queue.removeFirst(before.count, keepsRest: true, &pool, &budget)
             var pieces: [Range<Int>] = []
             var start = 0
             while start < bytes.count {
@@ -88,7 +88,7 @@ struct ModelTests {
             var raw = span.mutableBytes
             queue.copy(from: 0, count: bytes.count, to: &raw, at: 0, pool)
             #expect(target == bytes)
-            queue.removeFirst(bytes.count, &pool)
+            queue.removeFirst(bytes.count, &pool, &budget)
             #expect(pool.usedBytes == 0)
         }
     }
@@ -104,7 +104,7 @@ struct ModelTests {
         #expect(queue.count == stored)
         #expect(budget.used <= budget.limit)
         #expect(budget.refusals > 0)
-        queue.removeAll(&pool)
+        queue.removeAll(&pool, &budget)
         pool.trim(all: true, &budget)
         #expect(budget.used == 0)
     }

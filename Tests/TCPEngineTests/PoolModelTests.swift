@@ -25,7 +25,7 @@ struct PoolModelTests {
                 } else if let block = model.keys.sorted().randomElement(using: &random) {
                     let isKept = holds(block, model[block] ?? 0, pool)
                     #expect(isKept, "seed \(seed): block \(block) has changed")
-                    pool.release(block)
+                    pool.release(block, &budget)
                     model[block] = nil
                     if Int.random(in: 0..<10, using: &random) == 0 {
                         pool.trim(all: Bool.random(using: &random), &budget)
@@ -37,7 +37,7 @@ struct PoolModelTests {
             for (block, octet) in model {
                 let isKept = holds(block, octet, pool)
                 #expect(isKept, "seed \(seed): block \(block) has changed")
-                pool.release(block)
+                pool.release(block, &budget)
             }
             pool.trim(all: true, &budget)
             #expect(budget.used == 0 && pool.idleBytes == 0, "seed \(seed)")
@@ -70,18 +70,18 @@ struct PoolModelTests {
                     model += bytes
                 case 1:
                     let kept = Int.random(in: 0...model.count, using: &random)
-                    queue.truncate(to: kept, &pool)
+                    queue.truncate(to: kept, &pool, &budget)
                     model.removeLast(model.count - kept)
                 default:
                     let gone = Int.random(in: 0...min(model.count, 3000), using: &random)
-                    queue.removeFirst(gone, &pool)
+                    queue.removeFirst(gone, &pool, &budget)
                     model.removeFirst(gone)
                 }
                 let kept = contents(queue, pool)
                 #expect(queue.count == model.count && kept == model, "seed \(seed)")
                 #expect(queue.heldBlocks == pool.usedBlocks, "seed \(seed)")
             }
-            queue.removeAll(&pool)
+            queue.removeAll(&pool, &budget)
             #expect(pool.usedBlocks == 0, "seed \(seed)")
         }
     }

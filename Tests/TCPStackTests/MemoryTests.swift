@@ -16,6 +16,9 @@ struct Crowd: ~Copyable {
         self.isIPv6 = isIPv6
         var configuration = Configuration()
         configuration.memoryBudget = 1 << 30
+        configuration.halfOpenConnections = size
+        configuration.halfOpenPerListener = size
+        configuration.halfOpenShare = 100
         stack = Stack(configuration: configuration, secret: StackSecret(0x0123_4567_89AB_CDEF, 7))
         stack.addAddress(AddressPrefix(Crowd.address(1, isIPv6: isIPv6), length: isIPv6 ? 64 : 8))
         listener = try stack.listen(on: Crowd.port, backlog: size, at: .zero)

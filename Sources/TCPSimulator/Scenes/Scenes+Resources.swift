@@ -15,8 +15,8 @@ extension Scene {
         Scene(
             "syn-flood", "S14", title: Phrase("A flood of SYNs", "SYN 洪水"),
             introduction: Phrase(
-                "An attacker sends SYNs from addresses it made up and never answers. The server keeps a small entry for each, and only so many: the memory is bounded. But while the places are taken a real client must wait, until those who never answered are given up. (SYN cookies are the remedy for that.)",
-                "攻击者用捏造的地址发 SYN，之后再不作答。服务器为每个 SYN 只保留一个小条目，而且数量有限：占用的内存有上限。但位置被占满期间，真正的客户端只能等，直到那些从不作答的被放弃。（对策是 SYN cookie。）"
+                "An attacker sends SYNs from addresses it made up and never answers. The server keeps a small entry for each, and only so many: the memory is bounded. Once the places are taken it answers with SYN cookies: it remembers nothing, and whoever is real brings back in the third segment all that is needed. So a real client need not wait.",
+                "攻击者用捏造的地址发 SYN，之后再不作答。服务器为每个 SYN 只保留一个小条目，而且数量有限：占用的内存有上限。位置占满之后，它改用 SYN cookie 作答：自己什么也不记，真实的对端会在第三个报文段里把所需的一切带回来。所以真正的客户端不必等待。"
             ),
             claims: [14, 19]
         ) { options in flood(options) },
@@ -156,14 +156,17 @@ extension Scene {
             parts: [ScenePart(stage.simulation.trace, left: "client")],
             checks: [
                 SceneCheck(
-                    "the half-open entries are bounded, 16 here, and are no connections; other SYNs are dropped",
-                    "半开条目有上限，这里是 16 个，而且不是完整的连接；其余 SYN 被丢弃",
+                    "the half-open entries are bounded, 16 here, and are no connections; other SYNs get cookies",
+                    "半开条目有上限，这里是 16 个，而且不是完整的连接；其余 SYN 得到 cookie",
                     during.halfOpenCount == 16 && during.connectionCount == 0
-                        && stage.server.stack.counters[.queueFull] >= 4),
+                        && stage.server.stack.counters.cookiesSent >= 4),
                 SceneCheck("the flood makes no connection", "洪水没有造出任何连接", accepted == 1),
                 SceneCheck(
-                    "a real client gets its connection once places are free again", "位置空出来之后，真正的客户端得到了连接",
-                    client.isOpened),
+                    "a real client gets its connection at once, by a cookie", "真正的客户端凭 cookie 立刻得到了连接",
+                    client.isOpened && stage.server.stack.counters.cookiesAccepted == 1
+                        && stage.simulation.trace.stateChanges.contains {
+                            $0.end == "client" && $0.to == .established && $0.time.nanoseconds < 900_000_000
+                        }),
                 SceneCheck("in the end no half-open entry is left", "最后没有留下半开条目", after.halfOpenCount == 0),
             ])
     }

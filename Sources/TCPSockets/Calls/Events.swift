@@ -11,6 +11,7 @@ extension VirtualKernel {
         case .connection(let id, let readiness):
             guard let socket = connections[id] else { return }
             take(readiness, socket, id)
+        case .memoryLevel: break
         }
     }
 

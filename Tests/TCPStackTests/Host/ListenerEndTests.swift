@@ -7,8 +7,10 @@ import Testing
 @Suite("Listeners that are full, and listeners that end")
 struct ListenerEndTests {
     /// `count` peers of one listener, their SYNs answered.
-    private func halfOpen(_ family: Family, _ count: Int, backlog: Int = 128) -> [ScriptedPeer] {
-        let first = ScriptedPeer(family, port: 2000)
+    private func halfOpen(
+        _ family: Family, _ count: Int, backlog: Int = 128, _ configuration: Configuration = Configuration()
+    ) -> [ScriptedPeer] {
+        let first = ScriptedPeer(family, configuration, port: 2000)
         first.listen(backlog: backlog)
         let others = (1..<count).map { ScriptedPeer(family, host: first.host, port: UInt16(2000 + $0)) }
         for one in [first] + others {
@@ -88,12 +90,15 @@ struct ListenerEndTests {
         "A listener keeps as many half-open connections as its backlog says, and no fewer than 16 [RFC 4987, 4987-1]",
         arguments: Family.allCases, [(4, 16), (20, 20)])
     func halfOpenLimit(family: Family, limit: (backlog: Int, kept: Int)) {
-        let peers = halfOpen(family, limit.kept, backlog: limit.backlog)
+        var configuration = Configuration()
+        configuration.synCookies = .never
+        configuration.halfOpenShare = 100
+        let peers = halfOpen(family, limit.kept, backlog: limit.backlog, configuration)
         let late = ScriptedPeer(family, host: peers[0].host, port: 5000)
         late.send(.syn)
         late.expectNothing()
         #expect(late.host.stack.memory.halfOpenCount == limit.kept)
-        #expect(late.host.stack.counters[.queueFull] == 1)
+        #expect(late.host.stack.counters[.tooManyHalfOpen] == 1)
     }
 
     @Test("No more connections wait for accept than the backlog says [RFC 4987, 4987-3]", arguments: Family.allCases)
