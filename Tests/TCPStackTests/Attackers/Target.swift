@@ -183,6 +183,8 @@ final class Peer {
     private(set) var id: ConnectionID?
     /// What goes on every segment after the SYN.
     var options = TCPOptions()
+    /// Takes what the stack sends after each segment; without it that waits for `drain`.
+    var onAnswer: ((Target.Answer) -> Void)?
 
     init(_ target: Target, number: Int = 2, port: UInt16 = 4000, initial: UInt32 = 0x2000_0000) {
         self.target = target
@@ -220,6 +222,7 @@ final class Peer {
         target.deliver(
             segment(flags, sequence: sequence, acknowledgment: acknowledgment, window: window, options: options),
             from: endpoint.address, payload: payload)
+        if let onAnswer { target.drain(onAnswer) }
     }
 
     func segment(
