@@ -14,6 +14,7 @@ extension Connection {
         default: throw .closing
         }
         let count = min(bytes.byteCount, room(context))
+        noteWaiting(context)
         var stored = 0
         if count > 0 {
             stored = sendQueue.append(bytes.extracting(0..<count), &context.pool, &context.budget)
@@ -26,6 +27,11 @@ extension Connection {
         }
         if more { flags.insert(.more) } else { flags.remove(.more) }
         return stored
+    }
+
+    /// Octets or a FIN are about to wait for the peer: the first since all was acknowledged wait from now.
+    mutating func noteWaiting(_ context: borrowing Context) {
+        if sendQueue.isEmpty, inFlight == 0 { progressAt = context.now }
     }
 
     /// Octets a write would take now, as far as the connection's own limits go.
