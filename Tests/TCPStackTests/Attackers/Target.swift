@@ -86,8 +86,8 @@ final class Target {
     /// Delivers a packet as it is.
     func deliver(_ packet: [UInt8]) { stack.receive(packet.span.bytes, at: now) }
 
-    /// Takes all the stack has to send.
-    func drain(_ body: (Answer) -> Void = { _ in }) {
+    /// Takes all the stack has to send, TCP or not.
+    func drainPackets(_ body: (RawSpan) -> Void) {
         var room = buffer
         buffer = []
         while true {
@@ -99,14 +99,21 @@ final class Target {
             }
             guard let sent else { break }
             sentPackets += 1
-            guard let answer = Target.parse(room.span.bytes.extracting(0..<sent.length)) else {
+            body(room.span.bytes.extracting(0..<sent.length))
+        }
+        buffer = room
+    }
+
+    /// Takes all the stack has to send.
+    func drain(_ body: (Answer) -> Void = { _ in }) {
+        drainPackets { packet in
+            guard let answer = Target.parse(packet) else {
                 others += 1
-                continue
+                return
             }
             sentOctets += answer.length
             body(answer)
         }
-        buffer = room
     }
 
     private static func parse(_ packet: RawSpan) -> Answer? {
