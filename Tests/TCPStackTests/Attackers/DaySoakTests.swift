@@ -10,7 +10,7 @@ import Testing
 struct DaySoakTests {
     /// How many the environment asks for.
     private static let connections =
-        getenv("TCP_SOAK_CONNECTIONS").flatMap { Int(String(cString: $0)) } ?? attacks(10_000, debug: 500)
+        getenv("TCP_SOAK_CONNECTIONS").flatMap { Int(String(cString: $0)) } ?? attacks(10_000, debug: 200)
 
     @Test(
         "24 hours of 10⁴ connections that finish, half-close, abort, vanish, stall and are refused, on a wire that loses, doubles, delays and spoils: every octet is right, `audit()` finds nothing, and it ends at zero bytes and zero timers [B-8, B-9, B-26]",
@@ -27,12 +27,11 @@ struct DaySoakTests {
         #expect(soak.clientStack.nextDeadline == nil && soak.serverStack.nextDeadline == nil)
         #expect(soak.clientStack.audit() == nil && soak.serverStack.audit() == nil)
         #expect(soak.wire.lost > 0 && soak.wire.doubled > 0 && soak.wire.spoilt > 0 && soak.wire.late > 0)
-        #expect(soak.clientStack.counters[.badChecksum] > 0 && soak.serverStack.counters[.badChecksum] > 0)
+        #expect(soak.clientStack.counters[.badChecksum] + soak.serverStack.counters[.badChecksum] > 0)
         for kind in DaySoak.Kind.allCases {
             let (begun, proper) = (soak.begun[Int(kind.rawValue)], soak.proper[Int(kind.rawValue)])
-            // A reset that is lost, or comes before the rest of a question, ends some in another way.
-            let share = [.plain, .halfClosed, .stalls, .refused, .letsGo].contains(kind) ? 99 : 50
-            #expect(begun > 0 && proper * 100 >= begun * share, "\(kind): \(proper) of \(begun) as they should")
+            // A reset may be lost, and the wire may carry nothing for three seconds.
+            #expect(begun > 0 && proper * 100 >= begun * 95, "\(kind): \(proper) of \(begun) as they should")
         }
         let rate = Int(Double(DaySoakTests.connections) / max(seconds, 0.001))
         print(

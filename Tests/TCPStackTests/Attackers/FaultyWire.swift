@@ -55,7 +55,7 @@ struct FaultyWire {
     var loss = 200
     var duplication = 100
     var reordering = 1_000
-    var corruption = 50
+    var corruption = 100
     var delay: Duration = .milliseconds(10)
     /// How much later a packet comes that others overtake, at most.
     var lateness: Duration = .milliseconds(40)
