@@ -65,7 +65,7 @@ struct PredictabilityTests {
         hold(hosts.isns, "ISNs by address, \(family)")
         // As one who connects again and again sees them, the clock running.
         let timed = harvest(family, pause: .microseconds(137)) {
-            Endpoint(family.address(2), UInt16(1024 + $0 % 60_000))
+            Endpoint(family.address(2 + $0 / 60_000), UInt16(1024 + $0 % 60_000))
         }
         hold(timed.isns, "ISNs by port and time, \(family)")
     }
