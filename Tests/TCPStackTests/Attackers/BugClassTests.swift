@@ -36,30 +36,37 @@ struct BugClassTests {
     }
 
     @Test(
-        "Duplicate ACKs for 10 RTOs put no retransmission off: after the fast one they come at 200, 400, 800 ms … as in silence [B-29, 6298-6]",
+        "Duplicate ACKs and window updates for 35 RTOs put no retransmission off: besides the fast one they come when they come in silence [B-29, 6298-6]",
         arguments: Family.allCases, [20, 70, 150])
-    func duplicatesForTenTimeouts(family: Family, every: Int) {
-        func times(_ answers: Bool) -> [Int64] {
+    func duplicatesForManyTimeouts(family: Family, every: Int) {
+        func times(_ answers: ((ScriptedPeer, Int) -> Void)?) -> [Int64] {
             let peer = ScriptedPeer(family)
             peer.establish()
             peer.write(8 * 1400)
             peer.discard()
             let start = peer.host.now
             var again: [Int64] = []
+            var step = 0
             while peer.host.now < start + .seconds(7) {
                 peer.host.advance(by: .milliseconds(every))
                 again += peer.pending.filter { peer.relative($0) == 1 }.map {
                     ($0.time.nanoseconds - start.nanoseconds) / 1_000_000
                 }
                 peer.discard()
-                // One late ACK that is no duplicate, so that fast retransmit is not what is timed.
-                if answers { peer.send(.ack, ack: 1, window: 60_000 &+ UInt16(again.count)) }
+                answers?(peer, step)
+                step += 1
             }
             return again
         }
-        let silent = times(false)
-        #expect(silent.count >= 5 && silent.first.map { $0 >= 200 } == true)
-        #expect(times(true).count >= silent.count, "\(times(true)) against \(silent) in silence")
+        let silent = times(nil)
+        #expect(silent.count == 5 && silent.allSatisfy { $0 >= 200 }, "\(silent)")
+        let duplicates = times { peer, _ in peer.send(.ack, ack: 1) }
+        let updates = times { peer, step in peer.send(.ack, ack: 1, window: UInt16(40_000 + step)) }
+        for time in silent {
+            #expect(duplicates.contains { abs($0 - time) <= 1 }, "\(duplicates) with duplicates, \(silent) in silence")
+            #expect(updates.contains { abs($0 - time) <= 1 }, "\(updates) with updates, \(silent) in silence")
+        }
+        #expect(duplicates.count == (every < 67 ? 6 : 5) && updates.count == 5, "\(duplicates), \(updates)")
     }
 
     @Test(
