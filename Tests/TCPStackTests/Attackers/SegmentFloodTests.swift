@@ -85,7 +85,7 @@ struct SegmentFloodTests {
     }
 
     @Test(
-        "10⁵ ACKs of 4 SACK blocks each, permuted, hold no more than 4 KiB, and the last costs at most 4 times the first [B-16, 2018-7]",
+        "10⁵ ACKs of 4 SACK blocks each, permuted, hold no more than 4 KiB; the last costs at most 4 times the first, and 20 times an ACK without blocks [B-16, 2018-7]",
         arguments: Family.allCases, [1, 48, 1000])
     func blocks(family: Family, size: Int) {
         let target = Target(family) { $0.sendBuffer = 4 << 20 }
@@ -109,6 +109,11 @@ struct SegmentFloodTests {
         let flight = end.distance(from: peer.received)
         #expect(flight > 1_000_000)
         let before = target.stack.memory.recovery
+        // What an acknowledgment costs that says nothing, in the same run.
+        let plain = Work.blocks(2_000, of: SegmentFloodTests.block) { _ in
+            peer.send(.ack, window: peer.window &- 1)
+            target.drain()
+        }
         var random = Pseudorandom(seed: 11477)
         var most = 0
         let work = Work.blocks(SegmentFloodTests.packets, of: SegmentFloodTests.block) { _ in
@@ -125,6 +130,9 @@ struct SegmentFloodTests {
         #expect(most <= 4 << 10, "\(most) bytes")
         #expect(target.fault == nil && peer.state == .established)
         holdCost(work, "SACK blocks of \(size)")
+        let ratio = (work.suffix(8).min() ?? 0) / max(plain.min() ?? 1, 1)
+        print("SACK blocks of \(size): \(ratio) times an ACK without")
+        #expect(ratio <= 20, "\(ratio) times an ACK without blocks")
     }
 
     @Test(
