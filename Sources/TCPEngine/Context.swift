@@ -54,6 +54,8 @@ package struct Context: ~Copyable {
     /// The connection at hand wants a bare reset sent with this sequence number (RFC 9293 §3.10.7, "<SEQ=SEG.ACK>").
     package var bareReset: SequenceNumber?
     package var retransmittedSegments: UInt64 = 0
+    /// Acknowledgments of something new: what was sent arrives (RFC 4861 §7.3.1 calls it forward progress).
+    package var forwardProgress: UInt64 = 0
     package var challengeAcknowledgments: UInt64 = 0
     /// Moves that RFC 9293's diagram does not have; each ended its connection.
     package var impossibleMoves: UInt64 = 0
