@@ -58,7 +58,7 @@ extension Connection {
         flags.remove(.probe)
         rtt.endBackOff()
         // R2 counts from here: the last probe may have been answered long ago.
-        progressAt = context.now
+        unansweredAt = context.now
         if flags.contains(.probing), inFlight == 1 {
             send.next = send.unacknowledged
             flags.remove(.probing)

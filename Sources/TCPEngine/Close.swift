@@ -18,8 +18,12 @@ extension Connection {
                 // Queued until the connection is ESTABLISHED.
                 flags.insert(.closeWanted)
             }
-        case .established: move(to: .finWait1, &context)
-        case .closeWait: move(to: .lastAck, &context)
+        case .established:
+            noteWaiting(context)
+            move(to: .finWait1, &context)
+        case .closeWait:
+            noteWaiting(context)
+            move(to: .lastAck, &context)
         case .closed, .listen: throw error ?? .notOpen
         case .finWait1, .finWait2, .closing, .lastAck, .timeWait: throw .closing
         }
@@ -42,6 +46,8 @@ extension Connection {
         flags.insert(.released)
         if receiveQueue.count > 0, state != .closed, state != .timeWait { return abort(&context) }
         receiveQueue.removeAll(&context.pool, &context.budget)
+        // A peer that answers may keep its window shut for R2 from now.
+        if rtt.expirations == 0 { progressAt = context.now }
         switch state {
         case .synSent, .established, .synReceived, .closeWait: try? close(&context)
         case .finWait2: waitAsOrphan(&context)

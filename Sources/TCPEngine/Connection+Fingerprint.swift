@@ -89,7 +89,8 @@ extension Connection {
         }
         hash.add(UInt64(timestampOffset))
         // A closed window leaves it as it is when the program next writes.
-        if isWaitingForPeer || send.window == 0 { hash.add(past: progressAt, now) }
+        if isWaitingForPeer || send.window == 0 { hash.add(past: max(progressAt, unansweredAt), now) }
+        if send.window == 0 { hash.add(past: progressAt, now) }
         if flags.contains(.keepAlive) { hash.add(past: heardAt, now) }
         if congestion.window > NewReno(segmentSize: segmentSize, synWasLost: false).window {
             hash.add(past: sentAt, now)

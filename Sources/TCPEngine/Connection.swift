@@ -134,8 +134,10 @@ package struct Connection: ~Copyable {
     package var acknowledgeAt = Instant.distantFuture
     /// The end of waiting in FIN-WAIT-2, or for a window to open, for a peer nobody listens to any more.
     package var orphanAt = Instant.distantFuture
-    /// When the peer last acknowledged anything, or the oldest unanswered segment was sent: R2 counts from here.
+    /// When the peer last acknowledged anything, or the program first wrote after all was acknowledged.
     package var progressAt = Instant.zero
+    /// When the oldest unanswered segment or probe was sent, or the window opened: R2 counts from the later of the two.
+    package var unansweredAt = Instant.zero
     /// When anything acceptable last came.
     package var heardAt = Instant.zero
     /// When data was last sent.

@@ -9,6 +9,7 @@ package struct Parameters: Sendable {
     package var userTimeout: Int64 = 300_000_000_000
     package var openTimeout: Int64 = 180_000_000_000
     package var orphanTimeout: Int64 = 60_000_000_000
+    package var zeroWindowTimeout = Int64.max
     package var sendBuffer = 1 << 20
     package var receiveBuffer = 1 << 20
     /// The most octets a connection takes before they may be sent.

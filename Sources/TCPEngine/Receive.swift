@@ -52,9 +52,8 @@ extension Connection {
         }
         // Fifth: check the ACK field.
         guard flags.contains(.ack) else { return }
-        heardAt = context.now
-        keepAliveProbes = 0
         guard processAcknowledgment(header, sequence, isEmpty: length == 0, &context) else { return }
+        noteHeard(context)
         // Only now: a forged segment must not make the peer's own look old.
         updateTimestamp(header, sequence, context)
         // Sixth: check the URG bit.
@@ -95,9 +94,8 @@ extension Connection {
         if header.flags.contains(.ack), header.sequence >= receive.next, header.sequence <= receive.edge + 1 {
             // RFC 9293 appendix A.2 and "if the RCV.WND is zero": a peer that probes a closed window has its SND.NXT past
             // our edge, and its acknowledgments must still count.
-            heardAt = context.now
-            keepAliveProbes = 0
             guard processAcknowledgment(header, header.sequence, isEmpty: length == 0, &context) else { return }
+            noteHeard(context)
             if header.flags.contains(.urg) { processUrgent(header, header.sequence) }
             if state == .closed { return }
         } else if length > 0, end <= receive.next {
@@ -107,6 +105,13 @@ extension Connection {
             }
         }
         acknowledge(unless: length == 0, &context)
+    }
+
+    /// The peer lives. Only a segment whose acknowledgment was right says so: a guess must not keep a dead peer's
+    /// connection (RFC 5961 §5).
+    private mutating func noteHeard(_ context: borrowing Context) {
+        heardAt = context.now
+        keepAliveProbes = 0
     }
 
     /// Acknowledges at once; with `limited`, within the limit for challenge acknowledgments, so that two ends that find each

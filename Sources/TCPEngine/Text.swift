@@ -109,12 +109,14 @@ extension Connection {
         let known = reassembly.ranges.range(holding: position)
         if let known, end <= known.end, text.byteCount > 0 {
             // RFC 2883 §4.2: a duplicate inside what is held already. The octets that came first stay.
-            reassembly.duplicate = SACKBlock(start: position, end: end)
+            if flags.contains(.sack) { reassembly.duplicate = SACKBlock(start: position, end: end) }
             reassembly.note(position)
         } else if text.byteCount > 0 {
             guard reassembly.ranges.count < Reassembly.limit || known != nil else { return }
             // RFC 2883 §4.2: of a segment held in part the first such part is reported.
-            if let part = reassembly.ranges.firstPart(from: position, to: end) { reassembly.duplicate = part }
+            if flags.contains(.sack), let part = reassembly.ranges.firstPart(from: position, to: end) {
+                reassembly.duplicate = part
+            }
             // Where a range begins inside this segment the octets that came first stay as well: only gaps are written.
             end = position + placeGaps(text, at: position, offset: offset, reassembly, &context)
             reassembly.ranges.insert(SACKBlock(start: position, end: end), limit: Reassembly.limit)

@@ -23,8 +23,19 @@ extension Connection {
 
     /// When R2 has passed.
     private func giveUpAt(_ context: borrowing Context) -> Instant {
-        guard isWaitingForPeer, !isWindowHeldShut, let limit = giveUpAfter(context) else { return .distantFuture }
-        return progressAt.advanced(byNanoseconds: limit)
+        guard isWaitingForPeer else { return .distantFuture }
+        let held = holdEndsAt(context)
+        guard !isWindowHeldShut, let limit = giveUpAfter(context) else { return held }
+        return min(held, max(progressAt, unansweredAt).advanced(byNanoseconds: limit))
+    }
+
+    /// RFC 6429 §3, RFC 9293 §3.8.6.1: a peer that answers probes and never opens its window is kept as long as the
+    /// configuration says; one whose program has let go, for R2, as nobody else could end it.
+    private func holdEndsAt(_ context: borrowing Context) -> Instant {
+        guard isSynAcknowledged, send.window == 0 else { return .distantFuture }
+        let limit = context.parameters.zeroWindowTimeout
+        return progressAt.advanced(
+            byNanoseconds: flags.contains(.released) ? min(limit, context.parameters.userTimeout) : limit)
     }
 
     private var keepAliveAt: Instant {
@@ -57,6 +68,12 @@ extension Connection {
             move(to: .closed, &context)
             return
         }
+        if holdEndsAt(context) <= now, isWaitingForPeer {
+            // This peer lives, and is told.
+            context.bareReset = send.next
+            fail(.timedOut, &context)
+            return
+        }
         if giveUpAt(context) <= now {
             // RFC 9293 §3.10.8, USER TIMEOUT. A soft error is told now (RFC 5461 §3).
             fail(flags.contains(.softError) ? .unreachable : .timedOut, &context)
@@ -71,7 +88,7 @@ extension Connection {
             flags.insert(.retransmit)
         } else if send.window == 0 {
             // The first probe since the last answer: from here it may go unanswered.
-            if rtt.expirations == 0 { progressAt = context.now }
+            if rtt.expirations == 0 { unansweredAt = context.now }
             flags.insert(.probe)
         } else if inFlight == 0 {
             flags.insert(.overrideSWS)

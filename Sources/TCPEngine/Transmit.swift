@@ -41,7 +41,7 @@ extension Connection {
             // and the override time-out of §3.8.6.2.1.
             retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
             // RFC 9293 §3.8.3: R2 counts from here, not from when something was last acknowledged.
-            progressAt = context.now
+            unansweredAt = context.now
         }
         return flags.contains(.acknowledgeNow) ? composeAcknowledgment(&context) : nil
     }
@@ -106,7 +106,7 @@ extension Connection {
             timedAt = context.now
         }
         sentAt = context.now
-        if idle { progressAt = context.now }
+        if idle { unansweredAt = context.now }
         // RFC 6298 §5.1.
         if retransmitAt == .distantFuture || idle {
             retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))

@@ -14,6 +14,7 @@ extension Connection {
         default: throw .closing
         }
         let count = min(bytes.byteCount, room(context))
+        noteWaiting(context)
         var stored = 0
         if count > 0 {
             stored = sendQueue.append(
@@ -29,6 +30,11 @@ extension Connection {
         }
         if more { flags.insert(.more) } else { flags.remove(.more) }
         return stored
+    }
+
+    /// Octets or a FIN are about to wait for the peer: the first since all was acknowledged wait from now.
+    mutating func noteWaiting(_ context: borrowing Context) {
+        if sendQueue.isEmpty, inFlight == 0 { progressAt = context.now }
     }
 
     /// Whether scarce memory leaves less room than the connection's own limits do.

@@ -49,6 +49,11 @@ public struct Configuration: Sendable {
     public var synCookies = SynCookies.underPressure
     /// How long a FIN-WAIT-2 connection that its program has released waits for the peer's FIN.
     public var orphanTimeout: Duration = .seconds(60)
+    /// How long a peer may keep its window shut while octets wait for it, counted from when it last acknowledged any; `nil`
+    /// is as long as it answers probes, as RFC 9293 §3.8.6.1 has it (MUST-37). A program that serves strangers does well to
+    /// name a limit (RFC 6429): the connection then ends by a reset, with `timedOut`. One that its program has released ends
+    /// after `userTimeout` in any case.
+    public var zeroWindowTimeout: Duration?
     /// Whether window scaling, timestamps and SACK are offered (RFC 7323, RFC 2018).
     public var windowScaling = true
     /// See `windowScaling`.

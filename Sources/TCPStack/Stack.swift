@@ -166,6 +166,7 @@ extension Configuration {
         result.userTimeout = userTimeout.nanoseconds
         result.openTimeout = openTimeout.nanoseconds
         result.orphanTimeout = orphanTimeout.nanoseconds
+        result.zeroWindowTimeout = zeroWindowTimeout.map { max($0.nanoseconds, 1) } ?? .max
         result.sendBuffer = min(max(sendBuffer, 1), 1 << 30)
         result.receiveBuffer = min(max(receiveBuffer, 1), 1 << 30)
         result.unsentBuffer = max(unsentBuffer, 1)

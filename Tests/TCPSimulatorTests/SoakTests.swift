@@ -122,7 +122,7 @@ struct WrapTests {
     #endif
 
     @Test(
-        "More octets than sequence numbers pass each way, from ISNs just below 2^31 and 2^32",
+        "More octets than sequence numbers pass each way, from ISNs just below 2^31 and 2^32 [B-15]",
         arguments: [UInt32(1) << 31 - 1000, UInt32.max - 1000])
     func sequenceNumbers(initial: UInt32) {
         var link = LinkConfiguration(delay: .microseconds(50))
@@ -138,7 +138,7 @@ struct WrapTests {
 
     /// Clocks pass 2³¹ and 2³² milliseconds in the midst of a lossy transfer, of TIME-WAIT, and of both.
     @Test(
-        "Clocks that pass 2^31 and 2^32 milliseconds stop nothing",
+        "Clocks that pass 2^31 and 2^32 milliseconds stop nothing [B-24, B-15]",
         arguments: [Int64(1) << 31, Int64(1) << 32], [Int64(5), 300, 2000, 30_000])
     func clocks(milliseconds: Int64, before: Int64) {
         let start = Instant(nanoseconds: (milliseconds - before) * 1_000_000)

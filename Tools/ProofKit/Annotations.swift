@@ -7,17 +7,20 @@ package struct Annotation: Equatable, Sendable {
     package var sentence: String
     /// What stands in the brackets at the sentence's end, apart.
     package var references: [String]
+    /// Why the test does not run; `nil` when it does.
+    package var disabled: String?
 
-    package init(file: String, line: Int, sentence: String, references: [String]) {
+    package init(file: String, line: Int, sentence: String, references: [String], disabled: String? = nil) {
         self.file = file
         self.line = line
         self.sentence = sentence
         self.references = references
+        self.disabled = disabled
     }
 
     /// Those of the references that look like an id of the lists: `MUST-10`, `U-25`, `B-4`, `7323-10`. The others, as
-    /// `RFC 9293 §3.4`, are for the reader.
-    package var ids: [String] { references.filter(Annotation.isID) }
+    /// `RFC 9293 §3.4`, are for the reader. A test that does not run shows nothing.
+    package var ids: [String] { disabled == nil ? references.filter(Annotation.isID) : [] }
 
     /// Letters, or an RFC's number, then a hyphen and a number.
     package static func isID(_ text: String) -> Bool {
@@ -50,9 +53,22 @@ package struct Annotation: Equatable, Sendable {
                 index += 1
             }
             guard let name = stringLiteral(bytes, &index) else { continue }
-            found.append(annotation(name, file: file, line: begin))
+            var annotation = annotation(name, file: file, line: begin)
+            annotation.disabled = disabled(bytes, from: min(index + 1, bytes.count))
+            found.append(annotation)
         }
         return found
+    }
+
+    /// What the trait says that follows a test's sentence: `, .disabled("reason")`.
+    private static func disabled(_ bytes: [UInt8], from start: Int) -> String? {
+        var index = start
+        for mark in [",", ".disabled("] {
+            while index < bytes.count, isSpace(bytes[index]) { index += 1 }
+            guard bytes[index...].starts(with: mark.utf8) else { return nil }
+            index += mark.utf8.count
+        }
+        return stringLiteral(bytes, &index) ?? ""
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool {

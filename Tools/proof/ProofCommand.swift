@@ -24,24 +24,26 @@ func complain(_ sentence: String) {
 
 struct RequirementsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "requirements", abstract: "Writes Requirements.md from the lists of rules and the tests.")
+        commandName: "requirements",
+        abstract: "Writes Requirements.md and docs/attacks.md from the lists of rules and the tests.")
 
-    @Flag(help: "Write nothing; fail when the page is stale, or a rule has neither a test nor a reason.")
+    @Flag(help: "Write nothing; fail when a page is stale, or a rule has neither a test nor a reason.")
     var check = false
 
     func run() throws {
         do {
             let requirements = try Requirements(root: ".")
-            let page = requirements.page()
-            let faults = requirements.faults()
+            let attacks = try Attacks(requirements, root: ".")
+            let pages = [("Requirements.md", requirements.page()), (Attacks.path, attacks.page())]
+            let faults = requirements.faults() + attacks.faults()
             for fault in faults { complain(fault) }
             if !faults.isEmpty { throw fail("\(faults.count) faults in the rules and their tests.") }
-            if check {
-                guard Files.exists("Requirements.md"), try Files.text("Requirements.md") == page else {
-                    throw fail("Requirements.md is stale: run “swift run -c release proof requirements”.")
+            for (path, page) in pages {
+                if !check {
+                    try Files.write(page, to: path)
+                } else if try !Files.exists(path) || Files.text(path) != page {
+                    throw fail("\(path) is stale: run “swift run -c release proof requirements”.")
                 }
-            } else {
-                try Files.write(page, to: "Requirements.md")
             }
             let tested = Set(requirements.annotations.flatMap(\.ids))
             let met = requirements.rows.filter { tested.contains($0.id) }.count

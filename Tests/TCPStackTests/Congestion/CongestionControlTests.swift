@@ -206,10 +206,12 @@ struct CongestionControlTests {
     }
 
     @Test(
-        "Loss recovery does not stall at a round trip of no time at all [B-39]", arguments: Family.allCases,
-        [false, true])
-    func tinyRTT(family: Family, sack: Bool) throws {
-        let pair = JoinedHosts(family, delay: .microseconds(5))
+        "With 1 % loss recovery does not stall at a round trip of 0, 10 or 50 µs [B-39]", arguments: Family.allCases,
+        [(0, true), (5, false), (5, true), (25, true)])
+    func tinyRTT(family: Family, link: (microseconds: Int, sack: Bool)) throws {
+        var configuration = Configuration()
+        configuration.selectiveAcknowledgment = link.sack
+        let pair = JoinedHosts(family, configuration, delay: .microseconds(link.microseconds))
         var losses = Pseudorandom(seed: 3)
         pair.isLost = { _, _ in losses.next() % 100 == 0 }
         let listener = try pair.server.stack.listen(on: 80, at: pair.now)

@@ -168,4 +168,46 @@ struct FragmentAttackTests {
         for _ in 0..<3 { host.advance(by: .seconds(31)) }
         #expect(host.fragmentBytes == 0 && host.stack.memory.idleBuffers == 0 && host.stack.nextDeadline == nil)
     }
+
+    /// A first fragment of a datagram of its own.
+    private func bomb(_ number: Int) -> Fragment {
+        Fragment(offset: 0, octets: pattern(64), hasMore: true, identification: UInt32(truncatingIfNeeded: number))
+    }
+
+    @Test(
+        "While one source sends 10⁵ first fragments every cut echo request of another is answered; from a source each, those that 62 or fewer come between [RFC 1122 §3.3.2]",
+        arguments: Family.allCases, [false, true])
+    func bombs(family: Family, spoofed: Bool) {
+        let target = Target(family)
+        let echo = echoRequest(family, pattern(1400))
+        let pieces = cut(echo, sizes: [704])
+        let empty = target.stack.memory.total
+        var most = 0
+        var answered = 0
+        var sent = 0
+        let gap = spoofed ? 62 : 400
+        let blocks = Work.blocks(attacks(100_000, debug: 4_000), of: 250) { index in
+            if index % (2 * gap) == 0 || index % (2 * gap) == gap {
+                let isSecond = index % (2 * gap) == gap
+                var piece = pieces[isSecond ? 1 : 0]
+                piece.identification = UInt32(index / (2 * gap))
+                if !isSecond { sent += 1 }
+                target.deliver(piece.packet(family, from: 2))
+                target.drainPackets { packet in
+                    if packet.byteCount > 1400 { answered += 1 }
+                }
+            }
+            target.deliver(bomb(index).packet(family, from: spoofed ? 3 + index % 60_000 : 3))
+            if index % 100 == 0 { most = max(most, target.stack.memory.total - empty) }
+        }
+        #expect(answered >= sent - 1 && sent > 2, "\(answered) of \(sent) answered")
+        // 64 datagrams, each with its list and a block, in slabs.
+        #expect(most <= 400 << 10, "\(most) bytes")
+        let growth = Work.growth(blocks, first: 4)
+        print("first fragments, spoofed \(spoofed): the last cost \(growth) % of the first thousand")
+        #expect(growth <= 400)
+        target.pass(.seconds(31))
+        target.pass(.seconds(2))
+        #expect(target.stack.memory.fragments == 0 && target.stack.memory.buffers == 0 && target.fault == nil)
+    }
 }
