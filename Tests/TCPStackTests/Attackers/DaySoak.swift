@@ -244,6 +244,7 @@ final class DaySoak {
                 switch event {
                 case .acceptable(let listener): accept(listener)
                 case .connection(let id, _): serve(id)
+                default: break
                 }
             }
             if transmit(&clientStack, toServer: true) { isBusy = true }
