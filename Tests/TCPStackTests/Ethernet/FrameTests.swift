@@ -198,7 +198,8 @@ struct FrameTests {
             }
             segment.settle()
         }
-        #expect(host.stack.memory.neighbors > 0)
+        #expect(host.stack.memory.neighbors > 0 && host.stack.nextHop(to: ip("192.0.2.1")) == nil)
+        host.link.remove(from: &host.stack)
         host.link.remove(from: &host.stack)
         #expect(host.stack.memory.neighbors == 0 && host.link.memoryBytes == 0)
         #expect(host.audit() == nil)
