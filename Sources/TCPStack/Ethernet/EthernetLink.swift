@@ -111,17 +111,33 @@ public struct EthernetLink: ~Copyable {
         removeRecords(&stack)
         while let slot = table.slots.next(from: 0) { forget(slot, &stack) }
         while let frame = output.next() { release(frame, &stack) }
-        let number = Int(interface.index)
-        stack.interfaces[number].advertisedHopLimit = 0
-        stack.interfaces[number].advertisedMTU = 0
-        stack.interfaces[number].link.takesEverything = tookEverything
-        isAttached = false
+        detach(&stack)
         routerSolicitationAt = .distantFuture
         joinReportAt = .distantFuture
         queryAnswerAt = .distantFuture
+        reachableTime = configuration.reachableTime.nanoseconds
+        retransmissionTimer = configuration.solicitationInterval.nanoseconds
         speaksIPv6 = false
         isStarted = false
         deadline = configuration.autoconfigures ? now : .distantFuture
+    }
+
+    /// The stack's interface is told that there are neighbors to find: nobody is found who takes a packet for anywhere.
+    private mutating func attach(_ stack: inout Stack) {
+        let number = Int(interface.index)
+        isAttached = true
+        tookEverything = stack.interfaces[number].link.takesEverything
+        stack.interfaces[number].link.takesEverything = false
+    }
+
+    /// The stack's interface is as it was before.
+    private mutating func detach(_ stack: inout Stack) {
+        guard isAttached else { return }
+        let number = Int(interface.index)
+        isAttached = false
+        stack.interfaces[number].link.takesEverything = tookEverything
+        stack.interfaces[number].advertisedHopLimit = 0
+        stack.interfaces[number].advertisedMTU = 0
     }
 
     /// What has been counted since the link was made.
@@ -169,13 +185,7 @@ public struct EthernetLink: ~Copyable {
 
     mutating func clock(_ now: Instant, _ stack: inout Stack) {
         self.now = max(self.now, now)
-        if !isAttached {
-            isAttached = true
-            // Nobody is found who takes a packet for anywhere.
-            let number = Int(interface.index)
-            tookEverything = stack.interfaces[number].link.takesEverything
-            stack.interfaces[number].link.takesEverything = false
-        }
+        if !isAttached { attach(&stack) }
         stack.context.now = max(stack.context.now, now)
     }
 

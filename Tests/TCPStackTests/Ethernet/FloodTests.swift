@@ -66,7 +66,7 @@ struct FloodTests {
         // A ping from every address of the prefix: the answers have nowhere to go.
         var message: [UInt8] = [128, 0, 0, 0, 0, 1, 0, 1] + [UInt8](repeating: 7, count: 56)
         var most = 0
-        for number in 0..<FloodTests.count / 10 {
+        for number in 0..<FloodTests.count {
             let source = IPAddress(high: 0xFD00_0000_0000_0000, low: UInt64(0x10000 + number))
             message.replaceSubrange(2..<4, with: [0, 0])
             var sum = Checksum()
@@ -82,8 +82,8 @@ struct FloodTests {
             while host.nextFrame(at: now) != nil { asked += 1 }
             #expect(asked == 1, "\(number)")
             most = max(most, host.stack.memory.neighbors)
-            if number % 100 == 0 {
-                now = now + .milliseconds(10)
+            if number % 1000 == 0 {
+                now = now + .milliseconds(1)
                 host.advance(to: now)
             }
         }
@@ -155,7 +155,7 @@ struct FloodTests {
             for number in 1...400 {
                 _ = try? host.stack.connect(to: Endpoint(IPAddress(ipv4: 0x0A01_0000 + UInt32(number)), 80), at: now)
                 while host.nextFrame(at: now) != nil {}
-                if let fault = host.audit() { Issue.record("\(fault)") }
+                if number % 40 == 0, let fault = host.audit() { Issue.record("\(fault)") }
             }
             let waiting = host.link.neighbors.map(\.waitingPackets).reduce(0, +)
             #expect(waiting > 0 && (limit > 1 || waiting == 1))
