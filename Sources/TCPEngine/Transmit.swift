@@ -289,9 +289,9 @@ extension Connection {
         }
     }
 
-    /// What any receive queue may hold: a segment, or a block. A peer whose octets are read is never shut out for good, and
-    /// no window update is owed to anybody when memory comes back.
-    private var leastWindow: Int { max(BlockPool.blockSize, Int(linkSegmentSize)) }
+    /// What any receive queue may hold: two segments. A peer whose octets are read is never shut out for good, and no window
+    /// update is owed to anybody when memory comes back.
+    private var leastWindow: Int { max(BlockPool.blockSize, 2 &* Int(linkSegmentSize)) }
 
     /// Octets that the receive queue may take besides, as far as memory goes.
     func arrivalRoom(_ context: borrowing Context) -> Int {

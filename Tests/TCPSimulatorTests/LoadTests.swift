@@ -111,7 +111,8 @@ struct LoadTests {
             \(counters.cookiesSent) cookies; small entries \(held.max() ?? 0) bytes at most
             """)
         #expect(flooded * 4 <= quiet * 5)
-        #expect(counters.cookiesSent > UInt64(forged / 2))
+        // All but those that found a place.
+        #expect(counters.cookiesSent + 1_200 >= UInt64(forged) && counters.cookiesSent > 500)
         // Past the bound the flood costs nothing more.
         let bound = 1024 * 64
         #expect(held.allSatisfy { $0 <= bound })
