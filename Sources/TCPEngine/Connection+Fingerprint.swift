@@ -136,6 +136,7 @@ extension Recovery {
                 | origin.local(point) &<< 32)
         hash.add(origin.local(retransmitted) | origin.local(lostBefore) &<< 32)
         hash.add(inflations)
+        hash.add(limit)
         if retransmittedAt.nanoseconds == .min / 2 {
             hash.add(UInt64.max)
         } else {
@@ -152,6 +153,7 @@ extension Reassembly {
         hash.add(
             duplicate.map { origin.remote($0.start) | origin.remote($0.end) &<< 32 } ?? .max)
         hash.add(recentCount)
+        hash.add(limit)
         for index in 0..<recentCount { hash.add(origin.remote(recent[index])) }
     }
 }

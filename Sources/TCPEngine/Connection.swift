@@ -251,17 +251,17 @@ package struct Connection: ~Copyable {
     }
 
     package mutating func dropRecovery(_ context: inout Context) {
-        guard recovery != nil else { return }
-        recovery = nil
-        context.budget.release(Recovery.cost)
-        context.recoveryBytes &-= Recovery.cost
+        guard let recovery else { return }
+        context.budget.release(recovery.cost)
+        context.recoveryBytes &-= recovery.cost
+        self.recovery = nil
     }
 
     package mutating func dropReassembly(_ context: inout Context) {
-        guard reassembly != nil else { return }
-        reassembly = nil
-        context.budget.release(Reassembly.cost)
-        context.recoveryBytes &-= Reassembly.cost
+        guard let reassembly else { return }
+        context.budget.release(reassembly.cost)
+        context.recoveryBytes &-= reassembly.cost
+        self.reassembly = nil
     }
 
     /// The recovery state, made if the budget has room.

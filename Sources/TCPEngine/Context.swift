@@ -56,6 +56,8 @@ package struct Context: ~Copyable {
     package var retransmittedSegments: UInt64 = 0
     /// Acknowledgments of something new: what was sent arrives (RFC 4861 §7.3.1 calls it forward progress).
     package var forwardProgress: UInt64 = 0
+    /// Segments of which octets were not taken for want of memory.
+    package var refusedSegments: UInt64 = 0
     package var challengeAcknowledgments: UInt64 = 0
     /// Moves that RFC 9293's diagram does not have; each ended its connection.
     package var impossibleMoves: UInt64 = 0
@@ -74,12 +76,12 @@ package struct Context: ~Copyable {
 
     /// Octets that a queue of `count` may take besides, `limit` being the most it may ever hold. While memory lasts that is
     /// up to where it becomes scarce. From there on a queue may hold an eighth of what is left below the next mark, whatever
-    /// the others hold: many queues that nobody empties share what a few could have, and never hold all of it. A block's
-    /// worth any queue may hold.
-    package func room(holding count: Int, limit: Int) -> Int {
+    /// the others hold: many queues that nobody empties share what a few could have, and never hold all of it. Any queue may
+    /// hold `least`.
+    package func room(holding count: Int, limit: Int, least: Int = BlockPool.blockSize) -> Int {
         let held = self.held
         let marks = budget.marks
-        let share = max(BlockPool.blockSize, (marks.ending &- max(held, marks.shrinking)) / 8)
+        let share = max(least, (marks.ending &- max(held, marks.shrinking)) / 8)
         return max(0, min(limit &- count, max(share &- count, marks.shrinking &- held)))
     }
 

@@ -17,6 +17,7 @@ extension Connection {
             guard isNews else { return 0 }
         }
         guard let recovery = makeRecovery(&context) else { return 0 }
+        recovery.makeRoom(&context)
         return recovery.update(header.options, acknowledged: send.unacknowledged, next: send.next)
     }
 

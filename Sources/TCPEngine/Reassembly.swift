@@ -2,11 +2,15 @@ package import TCPWire
 
 /// What a receiver knows of octets that came out of order. Made by the first of them, gone with the last.
 package final class Reassembly {
-    /// Bytes charged for one, its lists at their limit included.
-    package static let cost = 2560
-    /// Separate ranges kept; a segment that would make one more is dropped.
-    static let limit = 256
+    /// Bytes charged for one, its list with it while that is short, and once it is not.
+    package static let cost = 384
+    package static let longCost = 2560
+    /// Separate ranges kept; a segment that would make one more is dropped. Few at first, which is nearly always enough.
+    static let shortLimit = 16
+    static let longLimit = 256
 
+    /// Ranges that have been charged for.
+    private(set) var limit = Reassembly.shortLimit
     /// What lies in the receive queue past a gap.
     package var ranges = SequenceRanges()
     /// The FIN's sequence number, when it came before the data in front of it.
@@ -18,6 +22,18 @@ package final class Reassembly {
     private(set) var recentCount = 0
 
     package init() {}
+
+    /// Bytes charged.
+    package var cost: Int { limit == Reassembly.shortLimit ? Reassembly.cost : Reassembly.longCost }
+
+    /// Sees to room for one more range, if the budget has it.
+    func makeRoom(_ context: inout Context) {
+        guard limit == Reassembly.shortLimit, ranges.count >= limit else { return }
+        let more = Reassembly.longCost &- Reassembly.cost
+        guard context.budget.reserve(more, keeping: context.budget.marks.keptBack) else { return }
+        context.recoveryBytes &+= more
+        limit = Reassembly.longLimit
+    }
 
     package var isIdle: Bool { ranges.isEmpty && fin == nil && duplicate == nil }
 

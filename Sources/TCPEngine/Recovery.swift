@@ -3,10 +3,13 @@ package import TCPWire
 /// Loss recovery of a sender: the scoreboard of RFC 6675, which serves NewReno (RFC 6582) and timeouts as well. Made by
 /// the first sign of loss or reordering, gone when all is acknowledged.
 package final class Recovery {
-    /// Bytes charged for one, its list at its limit included.
-    package static let cost = 2560
-    /// Separate ranges remembered: what a peer reports beyond these is not worth its memory.
-    static let limit = 256
+    /// Bytes charged for one, its list with it while that is short, and once it is not.
+    package static let cost = 384
+    package static let longCost = 2560
+    /// Separate ranges remembered: what a peer reports beyond these is not worth its memory. Few at first, which is nearly
+    /// always enough.
+    static let shortLimit = 16
+    static let longLimit = 256
 
     package enum Phase: UInt8 {
         /// Something was SACKed or lost, but nothing is being repaired.
@@ -21,6 +24,8 @@ package final class Recovery {
     }
 
     package var phase = Phase.open
+    /// Ranges that have been charged for.
+    private(set) var limit = Recovery.shortLimit
     /// What the peer reports to hold.
     package var sacked = SequenceRanges()
     /// RecoveryPoint: recovery ends when this is acknowledged.
@@ -44,6 +49,18 @@ package final class Recovery {
         lostBefore = unacknowledged
     }
 
+    /// Bytes charged.
+    package var cost: Int { limit == Recovery.shortLimit ? Recovery.cost : Recovery.longCost }
+
+    /// Sees to room for what one acknowledgment can report, if the budget has it.
+    func makeRoom(_ context: inout Context) {
+        guard limit == Recovery.shortLimit, sacked.count &+ 4 > limit else { return }
+        let more = Recovery.longCost &- Recovery.cost
+        guard context.budget.reserve(more) else { return }
+        context.recoveryBytes &+= more
+        limit = Recovery.longLimit
+    }
+
     /// RFC 6675 §3 Update: takes the blocks of one acknowledgment; says how many octets they newly cover. Blocks that make
     /// no sense, and D-SACK reports, change nothing.
     package func update(
@@ -55,7 +72,7 @@ package final class Recovery {
             guard block.start < block.end, block.start >= acknowledged, block.end <= next, block.start < next,
                 block.end > acknowledged
             else { continue }
-            added &+= sacked.insert(block, limit: Recovery.limit)
+            added &+= sacked.insert(block, limit: limit)
         }
         return added
     }

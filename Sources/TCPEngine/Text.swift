@@ -23,7 +23,15 @@ extension Connection {
             }
             flags.insert(.acknowledgeNow)
         }
-        let room = receive.edge.distance(from: sequence)
+        var room = receive.edge.distance(from: sequence)
+        if context.held >= context.budget.marks.holding {
+            // Windows were promised while there was memory; where it is short a queue takes no more than its share.
+            let share = (receive.next + min(arrivalRoom(context), 1 &<< 30)).distance(from: sequence)
+            if share < min(room, end) {
+                context.refusedSegments &+= 1
+                room = share
+            }
+        }
         if end > room {
             end = max(room, start)
             hasFin = false
@@ -112,14 +120,15 @@ extension Connection {
             if flags.contains(.sack) { reassembly.duplicate = SACKBlock(start: position, end: end) }
             reassembly.note(position)
         } else if text.byteCount > 0 {
-            guard reassembly.ranges.count < Reassembly.limit || known != nil else { return }
+            reassembly.makeRoom(&context)
+            guard reassembly.ranges.count < reassembly.limit || known != nil else { return }
             // RFC 2883 §4.2: of a segment held in part the first such part is reported.
             if flags.contains(.sack), let part = reassembly.ranges.firstPart(from: position, to: end) {
                 reassembly.duplicate = part
             }
             // Where a range begins inside this segment the octets that came first stay as well: only gaps are written.
             end = position + placeGaps(text, at: position, offset: offset, reassembly, &context)
-            reassembly.ranges.insert(SACKBlock(start: position, end: end), limit: Reassembly.limit)
+            reassembly.ranges.insert(SACKBlock(start: position, end: end), limit: reassembly.limit)
             reassembly.note(position)
         }
         if hasFin, end == position + text.byteCount { reassembly.fin = end }

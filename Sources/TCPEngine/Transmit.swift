@@ -289,15 +289,22 @@ extension Connection {
         }
     }
 
+    /// What any receive queue may hold: two segments. A peer whose octets are read is never shut out for good, and no window
+    /// update is owed to anybody when memory comes back.
+    private var leastWindow: Int { max(BlockPool.blockSize, 2 &* Int(linkSegmentSize)) }
+
+    /// Octets that the receive queue may take besides, as far as memory goes.
+    func arrivalRoom(_ context: borrowing Context) -> Int {
+        context.room(holding: receiveQueue.count, limit: .max, least: leastWindow)
+    }
+
     /// The window to offer if nothing but memory counts. As that runs out it first stays as it was told last, then shrinks as
-    /// octets fill it, down to two segments: a peer whose octets are read is never shut out for good, and no window update
-    /// is owed to anybody when memory comes back.
+    /// octets fill it.
     func openWindow(_ context: borrowing Context) -> Int {
         let room = max(0, receiveLimit(context) &- receiveQueue.count)
         guard context.held >= context.budget.marks.holding else { return room }
         let told = receive.edge.distance(from: receive.acknowledged)
-        let share = context.room(holding: receiveQueue.count, limit: receiveLimit(context))
-        return min(room, max(min(told, share), 2 &* Int(linkSegmentSize)))
+        return min(room, max(min(told, arrivalRoom(context)), leastWindow &- receiveQueue.count))
     }
 
     /// The window field. Its right edge moves in worthwhile steps (RFC 9293 MUST-39) and never to the left (SHLD-14).

@@ -34,6 +34,8 @@ public struct Counters: Sendable {
     public package(set) var timeWaitsCutShort: UInt64 = 0
     /// Connections without a program that were reset, for want of memory.
     public package(set) var orphansReset: UInt64 = 0
+    /// Segments of which octets were not taken, because their connection held its share of scarce memory.
+    public package(set) var segmentsRefused: UInt64 = 0
     /// How often memory was wanted and the budget had none.
     public package(set) var memoryRefusals: UInt64 = 0
     /// Fragments handed to `receive` for an address of this host.

@@ -52,8 +52,8 @@ extension Stack {
             blocks &+= tables.connections[index].connection.receiveQueue.heldBlocks
             indexes &+= tables.connections[index].connection.sendQueue.indexBytes
             indexes &+= tables.connections[index].connection.receiveQueue.indexBytes
-            if tables.connections[index].connection.recovery != nil { recovery &+= Recovery.cost }
-            if tables.connections[index].connection.reassembly != nil { recovery &+= Reassembly.cost }
+            recovery &+= tables.connections[index].connection.recovery?.cost ?? 0
+            recovery &+= tables.connections[index].connection.reassembly?.cost ?? 0
             slot = tables.connections.next(from: index &+ 1)
         }
         if blocks != context.pool.usedBlocks { return "blocks are in use that no queue holds" }

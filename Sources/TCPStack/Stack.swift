@@ -78,6 +78,7 @@ public struct Stack: ~Copyable {
         result.challengeAcknowledgments &+= context.challengeAcknowledgments
         result.impossibleStates = context.impossibleMoves
         result.memoryRefusals = context.budget.refusals
+        result.segmentsRefused = context.refusedSegments
         return result
     }
 
