@@ -32,6 +32,8 @@ public final class ObservedDevice: PacketDevice {
     /// The link's.
     public var mtu: Int { device.mtu }
     /// The link's.
+    public var linkLayer: LinkLayer { device.linkLayer }
+    /// The link's.
     public var offload: Offload { device.offload }
     /// The link's.
     public var descriptor: CInt? { device.descriptor }
@@ -56,27 +58,34 @@ public final class ObservedDevice: PacketDevice {
     }
 
     private func show(_ packet: RawSpan, _ direction: PacketDirection, finish: Bool) {
-        guard finish, let header = ObservedDevice.tcpHeader(of: packet) else {
+        let start = device.linkLayer.headerLength
+        guard finish, packet.byteCount > start,
+            let header = ObservedDevice.tcpHeader(of: packet.extracting(start..<packet.byteCount))
+        else {
             observer(packet, direction)
             return
         }
-        completeCopy(of: packet, header)
+        let end = start + header.totalLength
+        completeCopy(of: packet.extracting(0..<end), header, at: start)
         let copy = UnsafeRawBufferPointer(finished.octets)
-        observer(copy.bytes.extracting(0..<header.totalLength), direction)
+        observer(copy.bytes.extracting(0..<end), direction)
     }
 
     /// The IP header of a packet with a whole TCP segment in it.
     private static func tcpHeader(of packet: RawSpan) -> IPHeader? {
         guard let header = try? IPHeader(parsing: packet) else { return nil }
-        let isWhole = header.totalLength - header.headerLength >= 20 && header.totalLength <= packetBufferSize
+        let isWhole = header.totalLength - header.headerLength >= 20 && header.totalLength <= largestPacket
         return header.protocolNumber == IPProtocol.tcp && !header.isFragment && isWhole ? header : nil
     }
 
-    /// Copies a packet and gives the copy the checksum that the link will give the packet.
-    private func completeCopy(of packet: RawSpan, _ header: IPHeader) {
+    /// Octets of the largest IP packet whose checksum is finished here.
+    private static var largestPacket: Int { packetBufferSize - EthernetHeader.length }
+
+    /// Copies a packet, whose IP header is at `start`, and gives the copy the checksum that the link will give the packet.
+    private func completeCopy(of packet: RawSpan, _ header: IPHeader, at start: Int) {
         let copy = finished.octets
-        let segment = header.headerLength..<header.totalLength
-        packet.withUnsafeBytes { copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<header.totalLength])) }
+        let segment = start + header.headerLength..<packet.byteCount
+        packet.withUnsafeBytes { copy.copyMemory(from: $0) }
         copy.storeBytes(of: 0, toByteOffset: segment.lowerBound + 16, as: UInt16.self)
         var checksum = Checksum()
         checksum.addPseudoHeader(
