@@ -33,6 +33,13 @@ extension Host {
         }
     }
 
+    /// Adds a route, or replaces the one with this prefix: where what lies behind `prefix` is reached.
+    ///
+    /// - Parameters:
+    ///   - prefix: a length of zero is everything that no other route leads to.
+    ///   - gateway: a router among the neighbors; `nil` says that what has the prefix is a neighbor itself.
+    public func addRoute(_ prefix: AddressPrefix, via gateway: IPAddress?) { stack.addRoute(prefix, via: gateway) }
+
     /// Waits until of every address it is known whether it has another owner. That takes seconds behind Ethernet, and no time
     /// elsewhere.
     ///

@@ -49,8 +49,8 @@ public struct ReceivedPacket: Sendable {
 /// frames with such packets in them: a TAP interface. A frame is called a packet here, too.
 ///
 /// A device never blocks and never drops because it is full: it says "not now", and the host waits. It is used by one
-/// thread at a time, the one that runs the host's loop.
-public protocol PacketDevice: AnyObject {
+/// thread at a time, the one that runs the host's loop, whose executor its conformance may not be tied to.
+public protocol PacketDevice: AnyObject, SendableMetatype {
     /// The link's MTU in octets, the link layer's header not counted.
     var mtu: Int { get }
 

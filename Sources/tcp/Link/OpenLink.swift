@@ -56,19 +56,26 @@ extension LinkOptions {
                 "\(description.name) has an MTU of \(description.mtu): IPv6 needs at least 1280; raise it.")
         }
         let line = trace ? TraceLine(description.linkLayer) : nil
-        let device: any PacketDevice
+        let host: Host
         if capture != nil || line != nil {
-            device = ObservedDevice(interface) { packet, direction in
+            let device = ObservedDevice(interface) { packet, direction in
                 capture?.append(packet)
                 line?.print(packet, direction)
             }
+            host = try self.host(on: device, description, loop, configuration)
         } else {
-            device = interface
+            host = try self.host(on: interface, description, loop, configuration)
         }
-        let host = Host(
-            device: device, addresses: links.map(\.stack), configuration: configuration,
-            ethernet: ethernetConfiguration(isShared: description.wasThere), loop: loop)
         return OpenLink(host: host, device: description, capture: capture)
+    }
+
+    private func host(
+        on device: sending any PacketDevice, _ description: LinkDescription, _ loop: EventLoop,
+        _ configuration: Configuration
+    ) throws -> Host {
+        Host(
+            device: device, addresses: try links().map(\.stack), configuration: configuration,
+            ethernet: ethernetConfiguration(isShared: description.wasThere), loop: loop)
     }
 }
 
@@ -87,8 +94,18 @@ extension LinkOptions {
         return configuration
     }
 
+    /// The ways to where our prefixes do not reach: to the kernel if it is outside them, and to everything else by the
+    /// gateways.
+    private func routes() throws -> [(prefix: AddressPrefix, gateway: IPAddress?)] {
+        guard tap != nil else { return [] }
+        let peers = try links().filter { !$0.stack.contains($0.kernel) }.map(\.kernel)
+        return peers.map { (AddressPrefix($0, length: $0.bitWidth), nil) }
+            + (try gateways().map { (AddressPrefix($0.isIPv4 ? IPAddress(ipv4: 0) : .unspecifiedIPv6, length: 0), $0) })
+    }
+
     /// Waits until our addresses may be used, and says which may not.
     func settle(_ host: Host) async throws -> [LinkAddressStatus] {
+        for route in try routes() { await host.addRoute(route.prefix, via: route.gateway) }
         let addresses = try await host.addressesSettled()
         if let taken = addresses.first(where: { $0.state == .duplicated && $0.origin == .manual }) {
             throw CommandFailure(
@@ -99,12 +116,13 @@ extension LinkOptions {
 
     /// Waits until we have an address to reach `remote` from: a router's advertisement may have to come first.
     func settle(_ host: Host, for remote: IPAddress) async throws {
-        var addresses = try await settle(host)
+        let settled = try await settle(host)
         let needsRouter =
             try autoconfigure && !remote.isIPv4 && !remote.isLinkLocal && links().allSatisfy(\.stack.address.isIPv4)
         guard needsRouter else { return }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
+                var addresses = settled
                 while await host.isRunning, !addresses.contains(where: { $0.isUsed && $0.origin == .autoconfigured }) {
                     addresses = try await host.linkAddresses(after: addresses)
                 }
