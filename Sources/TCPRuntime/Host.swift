@@ -68,6 +68,8 @@ public actor Host {
         if case .ethernet(let station) = device.linkLayer {
             var link = EthernetLink(address: station, configuration: ethernet, secret: secret, at: now)
             for address in addresses { link.addAddress(address, to: &stack, at: now) }
+            // Begins what the link does of itself, so that its addresses are there to be waited for.
+            link.advance(to: now, &stack)
             self.ethernet = consume link
         } else {
             for address in addresses { stack.addAddress(address) }

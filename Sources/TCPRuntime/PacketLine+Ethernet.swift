@@ -22,11 +22,12 @@ extension PacketLine {
         } catch {
             return "ARP: \(error.explanation)"
         }
+        let (sender, hardware) = (arp.sender, arp.senderHardware)
         switch arp.operation {
-        case .request where arp.sender.isUnspecified: return "ARP probe from \(arp.senderHardware): who has \(arp.target)?"
-        case .request where arp.sender == arp.target: return "ARP announcement: \(arp.sender) is at \(arp.senderHardware)"
-        case .request: return "ARP who has \(arp.target)? tell \(arp.sender) at \(arp.senderHardware)"
-        case .reply: return "ARP \(arp.sender) is at \(arp.senderHardware)"
+        case .request where sender.isUnspecified: return "ARP probe from \(hardware): who has \(arp.target)?"
+        case .request where sender == arp.target: return "ARP announcement: \(sender) is at \(hardware)"
+        case .request: return "ARP who has \(arp.target)? tell \(sender) at \(hardware)"
+        case .reply: return "ARP \(sender) is at \(hardware)"
         }
     }
 

@@ -121,15 +121,28 @@ final class Namespace: Sendable {
         }
     }
 
-    /// Waits until what `ip` says of something holds all of `words`.
-    func waitFor(_ words: [String], in arguments: [String], seconds: Int = 20) throws {
-        var text = ""
-        for _ in 0..<seconds * 40 {
-            text = try scratch.run(["ip", "-n", name] + arguments)
-            if words.allSatisfy(text.contains) { return }
+    /// Waits until something listens on a port here.
+    func waitForPort(_ port: Int) throws {
+        let wanted = String(port, radix: 16, uppercase: true)
+        let hex = String(repeating: "0", count: 4 - wanted.utf8.count) + wanted
+        for _ in 0..<400 {
+            let tables = try run("cat", "/proc/net/tcp", "/proc/net/tcp6")
+            if tables.split(separator: "\n").contains(where: { $0.contains(":\(hex) ") && $0.contains(" 0A ") }) {
+                return
+            }
             usleep(25_000)
         }
-        throw Running.Failure("ip \(arguments.joined(separator: " ")) does not say \(words): \(text)")
+        throw Running.Failure("nothing listens on port \(port)")
+    }
+
+    /// Waits until the kernel uses its own addresses on the interface: it, too, looks whether somebody has them.
+    func waitForKernelAddresses() throws {
+        for _ in 0..<400 {
+            let text = try run("ip", "-6", "addr", "show", "dev", "tcp0")
+            if text.contains("inet6 fe80:"), !text.contains("tentative") { return }
+            usleep(25_000)
+        }
+        throw Running.Failure("the kernel's addresses stay tentative")
     }
 
     /// Ends `tcp serve` as Ctrl-C does, and expects it to end well.

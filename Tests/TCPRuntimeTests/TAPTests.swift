@@ -26,7 +26,8 @@ struct TAPTests {
         #expect(device.offload == (offload ? .full : .none))
         #expect(!device.wasThere)
         let text = try space.run("ip", "-o", "link", "show", "dev", "tcp0")
-        let kernel = try #require(MACAddress(String(text.split(separator: " ").drop { $0 != "link/ether" }.dropFirst()[0])))
+        let words = text.split(separator: " ").drop { $0 != "link/ether" }
+        let kernel = try #require(words.dropFirst().first.flatMap { MACAddress($0) })
         #expect(kernel != station)
         let program = """
             import socket, sys
