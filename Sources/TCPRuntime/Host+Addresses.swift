@@ -33,12 +33,14 @@ extension Host {
         }
     }
 
-    /// Adds a route, or replaces the one with this prefix: where what lies behind `prefix` is reached.
+    /// Adds a route: where what lies behind its prefix is reached. Behind a device without Ethernet none is needed.
     ///
-    /// - Parameters:
-    ///   - prefix: a length of zero is everything that no other route leads to.
-    ///   - gateway: a router among the neighbors; `nil` says that what has the prefix is a neighbor itself.
-    public func addRoute(_ prefix: AddressPrefix, via gateway: IPAddress?) { stack.addRoute(prefix, via: gateway) }
+    /// - Returns: whether it was taken; see `Stack.addRoute(_:)`.
+    @discardableResult
+    public func addRoute(_ route: Route) -> Bool { stack.addRoute(route) }
+
+    /// Takes a route away.
+    public func removeRoute(_ route: Route) { stack.removeRoute(route) }
 
     /// Waits until of every address it is known whether it has another owner. That takes seconds behind Ethernet, and no time
     /// elsewhere.

@@ -32,6 +32,7 @@ public actor Host {
     var listeners: [ListenerID: ListenerRecord] = [:]
     var addressWaiters: [Waiter] = []
     var seenAddressChanges: UInt64 = 0
+    var sockets: [UDPSocketID: DatagramRecord] = [:]
     private var closeWaiters: [UnsafeContinuation<Void, Never>] = []
     /// Whether the host still runs.
     public private(set) var isRunning = true
@@ -136,6 +137,10 @@ public actor Host {
             record?.wakeAll()
         }
         wakeAddressWaiters()
+        for id in Array(sockets.keys) {
+            var record = sockets.removeValue(forKey: id)
+            record?.wakeAll()
+        }
         for waiter in closeWaiters { waiter.resume() }
         closeWaiters = []
     }

@@ -96,16 +96,18 @@ extension LinkOptions {
 
     /// The ways to where our prefixes do not reach: to the kernel if it is outside them, and to everything else by the
     /// gateways.
-    private func routes() throws -> [(prefix: AddressPrefix, gateway: IPAddress?)] {
+    private func routes() throws -> [Route] {
         guard tap != nil else { return [] }
         let peers = try links().filter { !$0.stack.contains($0.kernel) }.map(\.kernel)
-        return peers.map { (AddressPrefix($0, length: $0.bitWidth), nil) }
-            + (try gateways().map { (AddressPrefix($0.isIPv4 ? IPAddress(ipv4: 0) : .unspecifiedIPv6, length: 0), $0) })
+        return peers.map { Route(AddressPrefix($0, length: $0.bitWidth)) }
+            + (try gateways().map {
+                Route(AddressPrefix($0.isIPv4 ? IPAddress(ipv4: 0) : .unspecifiedIPv6, length: 0), via: $0)
+            })
     }
 
     /// Waits until our addresses may be used, and says which may not.
     func settle(_ host: Host) async throws -> [LinkAddressStatus] {
-        for route in try routes() { await host.addRoute(route.prefix, via: route.gateway) }
+        for route in try routes() { await host.addRoute(route) }
         let addresses = try await host.addressesSettled()
         if let taken = addresses.first(where: { $0.state == .duplicated && $0.origin == .manual }) {
             throw CommandFailure(
