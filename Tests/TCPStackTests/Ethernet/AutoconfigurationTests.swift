@@ -79,7 +79,7 @@ struct AutoconfigurationTests {
             ).frame())
         #expect(segment.take().count == 1 && host.link.neighbors.isEmpty)
         #expect(host.state(of: ip("fd00::1")) == .tentative)
-        #expect(throws: OpenError.noLocalAddress) {
+        #expect(throws: OpenError.noRoute) {
             _ = try host.stack.connect(to: Endpoint(ip("fd00::9"), 80), at: segment.now)
         }
         segment.run(.milliseconds(600))

@@ -57,7 +57,7 @@ struct ConflictTests {
         segment.inject(arpFrame(1, from: mac(9), ip("10.0.0.9"), to: own))
         #expect(segment.take().count == 1)
         #expect(host.link.neighbors.isEmpty)
-        #expect(throws: OpenError.noLocalAddress) {
+        #expect(throws: OpenError.noRoute) {
             _ = try host.stack.connect(to: Endpoint(ip("10.0.0.9"), 80), at: segment.now)
         }
     }

@@ -190,7 +190,9 @@ struct FrameTests {
         host.link.remove(from: &host.stack)
         #expect(host.stack.memory.neighbors == 0 && host.link.memoryBytes == 0)
         #expect(host.audit() == nil)
-        #expect(host.stack.nextHop(to: ip("2001:db8::5")) == nil && host.stack.nextHop(to: ip("10.0.0.2")) == nil)
+        // As a tunnel, which the interface was before, it takes everything.
+        #expect(host.stack.nextHop(to: ip("2001:db8::5")) == ip("2001:db8::5") && host.stack.addedRoutes.isEmpty)
+        #expect(!host.stack.hasAddress(ip("10.0.0.1")) && host.audit() == nil)
         #expect(host.link.addresses.isEmpty && host.link.neighbors.isEmpty && host.link.defaultRouters.isEmpty)
         #expect(!host.link.wantsToTransmit(host.stack) || host.stack.wantsToTransmit)
     }

@@ -205,11 +205,15 @@ struct ResolutionTests {
     @Test("What goes off the link goes to the gateway, what has no route is dropped and told")
     func gateway() throws {
         let (segment, host) = lone()
+        #expect(throws: OpenError.noRoute) { _ = try open(host, "192.0.2.1", at: segment.now) }
+        let route = Route(AddressPrefix(ip("0.0.0.0"), length: 0), via: ip("10.0.0.254"))
+        host.stack.addRoute(route)
         let id = try open(host, "192.0.2.1", at: segment.now)
+        host.stack.removeRoute(route)
         segment.settle()
         #expect(host.link.counters.packetsWithoutRoute == 1)
         #expect(host.events.contains(.connection(id, .troubled)))
-        host.stack.addRoute(AddressPrefix(ip("0.0.0.0"), length: 0), via: ip("10.0.0.254"))
+        host.stack.addRoute(route)
         segment.run(.seconds(2))
         let requests = segment.take().compactMap(\.arp)
         #expect(!requests.isEmpty && requests.allSatisfy { $0.target == ip("10.0.0.254") })

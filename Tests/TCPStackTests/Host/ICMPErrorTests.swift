@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test(
-        "A transport protocol not spoken draws protocol unreachable, or names the octet [RFC 1122 §3.2.2.1, RFC 8200 §4]",
+        "A transport protocol not spoken draws protocol unreachable, or names the octet [RFC 1122 §3.2.2.1, RFC 8200 §4, 4443-7]",
         arguments: Family.allCases)
     func unknownProtocol(family: Family) throws {
         let host = host()
@@ -27,7 +27,7 @@ import Testing
         #expect(error.rest == packet)
     }
 
-    @Test("The pointer tells the header that names what is not known [RFC 4443 §3.4]")
+    @Test("The pointer tells the header that names what is not known [RFC 4443 §3.4, 4443-4]")
     func pointer() throws {
         let host = host()
         // Destination options (60) of eight octets, then a protocol that is not spoken.
@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test(
-        "An unknown option's two high bits say what is told of it [RFC 8200 §4.2]",
+        "An unknown option's two high bits say what is told of it [RFC 8200 §4.2, 4443-6]",
         arguments: [0x3E, 0x7E, 0xBE, 0xFE] as [UInt8])
     func options(type: UInt8) {
         let host = host()
@@ -99,7 +99,7 @@ import Testing
     }
 
     @Test(
-        "Fragments that were not all there in time draw time exceeded, if the first was [RFC 792, RFC 4443 §3.3]",
+        "Fragments that were not all there in time draw time exceeded, if the first was [RFC 792, RFC 4443 §3.3, 4443-5]",
         arguments: Family.allCases)
     func reassembly(family: Family) throws {
         let host = host()
@@ -121,7 +121,7 @@ import Testing
     }
 
     @Test(
-        "Never about errors, later fragments, or what came to all [RFC 1122 §3.2.2, RFC 4443 §2.4]",
+        "Never about errors, later fragments, or what came to all [RFC 1122 §3.2.2, RFC 4443 §2.4, 4443-1]",
         arguments: Family.allCases)
     func silent(family: Family) {
         let host = host()
@@ -144,7 +144,7 @@ import Testing
     }
 
     @Test(
-        "Errors leave at the configured rates, a second's worth at once, a source's share alone [RFC 4443 §2.4 f]",
+        "Errors leave at the configured rates, a second's worth at once, a source's share alone [RFC 4443 §2.4 f, 4443-2]",
         arguments: Family.allCases)
     func rate(family: Family) {
         let host = host()
@@ -170,7 +170,7 @@ import Testing
     }
 
     @Test(
-        "How many errors were caused by others cannot be counted by one's own (CVE-2020-25705)",
+        "How many errors were caused by others cannot be counted by one's own (CVE-2020-25705) [4443-8]",
         arguments: Family.allCases)
     func noCounter(family: Family) {
         // An attacker uses up the second's errors from many sources and counts how many came: were the number always the

@@ -91,7 +91,7 @@ import Testing
         #expect(host.stack.memory.total == before)
     }
 
-    @Test("An address is heard, and spoken from, on its own link only [RFC 1122 §3.3.4.2]")
+    @Test("An address is heard, and spoken from, on its own link only [RFC 1122 §3.3.4.2, 6724-3]")
     func strong() throws {
         let host = host(["10.0.0.1/24"])
         let second = try #require(host.addInterface(mtu: 1280))
@@ -139,7 +139,7 @@ import Testing
     }
 
     @Test(
-        "The source is chosen by RFC 6724 §5: same, scope, not deprecated, label, longest prefix",
+        "The source is chosen by RFC 6724 §5: same, scope, not deprecated, label, longest prefix [6724-1]",
         arguments: [
             // Rule 2.
             (["fe80::1/64", "2001:db8::1/64"], "2001:db8:1::9", "2001:db8::1"),

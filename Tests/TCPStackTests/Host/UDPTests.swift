@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test(
-        "A wrong checksum is dropped; none at all is taken over IPv4 only [RFC 768, RFC 8200 §8.1]",
+        "A wrong checksum is dropped; none at all is taken over IPv4 only [RFC 768, RFC 8200 §8.1, 768-2]",
         arguments: Family.allCases)
     func checksums(family: Family) throws {
         let host = VirtualHost()
@@ -80,7 +80,7 @@ import Testing
     }
 
     @Test(
-        "A length below eight or past the packet is dropped; octets behind it are no part of it [RFC 768]",
+        "A length below eight or past the packet is dropped; octets behind it are no part of it [RFC 768, 768-7]",
         arguments: Family.allCases)
     func lengths(family: Family) throws {
         let host = VirtualHost()
@@ -96,7 +96,8 @@ import Testing
     }
 
     @Test(
-        "A datagram nobody wants draws port unreachable that quotes it [RFC 1122 §4.1.3.1]", arguments: Family.allCases)
+        "A datagram nobody wants draws port unreachable that quotes it [RFC 1122 §4.1.3.1, 768-5, 4443-3]",
+        arguments: Family.allCases)
     func unreachable(family: Family) throws {
         let host = VirtualHost()
         let packet = TestDatagram(port: 99, payload: pattern(2000)).packet(family)
@@ -181,7 +182,7 @@ import Testing
     }
 
     @Test(
-        "A connected socket hears its peer only, before others; it is told of errors, once [RFC 1122 §4.1.3.3, §4.1.3.5]",
+        "A connected socket hears its peer only, before others; it is told of errors, once [RFC 1122 §4.1.3.3, §4.1.3.5, 768-6]",
         arguments: Family.allCases)
     func connected(family: Family) throws {
         let host = VirtualHost()
@@ -269,6 +270,27 @@ import Testing
         let sorted = ports.sorted()
         // Neighbours among 500 of 16,384 are few unless ports are counted up.
         #expect(zip(sorted, sorted.dropFirst()).count { $1 - $0 == 1 } < 60)
+    }
+
+    @Test(
+        "The program may choose the address a datagram leaves from [RFC 1122 §4.1.3.5, 768-8]",
+        arguments: Family.allCases)
+    func source(family: Family) throws {
+        let host = VirtualHost()
+        let second = family.address(77)
+        host.stack.addAddress(AddressPrefix(second, length: family.prefixLength))
+        let socket = try host.stack.openUDP(on: 53, at: host.now)
+        for source in [family.stackAddress, second] {
+            #expect(try host.send(socket, [1], to: peer(family), from: source))
+            #expect(host.takeDatagrams().first?.ip.source == source)
+        }
+        #expect(throws: DatagramError.noLocalAddress) {
+            try host.send(socket, [1], to: peer(family), from: family.address(78))
+        }
+        let other: Family = family == .ipv4 ? .ipv6 : .ipv4
+        #expect(throws: DatagramError.noLocalAddress) {
+            try host.send(socket, [1], to: peer(family), from: other.stackAddress)
+        }
     }
 
     @Test("Mistakes of the program are told by name")
