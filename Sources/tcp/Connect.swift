@@ -96,7 +96,10 @@ private func resolve(_ name: String, for link: LinkOptions) throws -> IPAddress 
     let hasIPv4 = try link.links().contains { $0.stack.address.isIPv4 }
     let hasIPv6 = try link.usesIPv6()
     func isUsable(_ address: IPAddress) -> Bool { address.isIPv4 ? hasIPv4 : hasIPv6 }
-    if let address = IPAddress(name) {
+    // RFC 4007 §11: an address of one link alone may name the link; there is only ours.
+    let parts = name.split(separator: "%", maxSplits: 1)
+    let isScoped = parts.count == 2 && parts[1] == link.tap ?? ""
+    if let address = IPAddress(isScoped ? String(parts[0]) : name) {
         guard isUsable(address) else {
             throw CommandFailure("\(address) needs an address of its family on our side: give one more --address.")
         }

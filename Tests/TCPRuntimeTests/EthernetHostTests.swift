@@ -28,7 +28,8 @@ struct EthernetHostTests {
             offload: offload, capacity: capacity, stations: EthernetHostTests.stations)
         try loop.run {
             let client = Host(
-                device: left, addresses: [AddressPrefix(clientIPv4, length: 24), AddressPrefix(clientIPv6, length: 64)],
+                device: left,
+                addresses: [AddressPrefix(clientIPv4, length: 24), AddressPrefix(clientIPv6, length: 64)],
                 ethernet: ethernet, loop: loop)
             let server = Host(
                 device: right,

@@ -142,7 +142,7 @@ struct TAPKernelTests {
         try space.run("ip", "tuntap", "add", "mode", "tap", "name", "tcp0")
         try space.run("ip", "addr", "add", "fe80::77/64", "dev", "tcp0", "nodad")
         try space.run("ip", "link", "set", "tcp0", "up")
-        try fetch(["--autoconfigure"], from: "fe80::77")
+        for name in ["fe80::77", "fe80::77%tcp0"] { try fetch(["--autoconfigure"], from: name) }
         server.end()
     }
 
