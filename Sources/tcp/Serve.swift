@@ -131,19 +131,25 @@ struct Serve: ParsableCommand {
     private func report(_ host: Host) async {
         let flows = await host.allFlows()
         let memory = await host.memory
+        let neighbors = await host.neighbors
         if json {
             let list = flows.map {
                 "{\"local\":\(tcp.json($0.local.description)),\"remote\":\(tcp.json($0.remote.description)),"
                     + "\"state\":\(tcp.json($0.state.name))}"
             }
+            let around = neighbors.map { neighbor in
+                let mac = neighbor.hardware.map { ",\"mac\":\(tcp.json($0.description))" } ?? ""
+                return "{\"address\":\(tcp.json(neighbor.address.description))\(mac),"
+                    + "\"state\":\(tcp.json("\(neighbor.state)"))}"
+            }
             output(
                 "{\"event\":\"status\",\"connections\":[\(list.joined(separator: ","))],\"memory\":\(memory.total),"
-                    + "\"buffers\":\(memory.buffers)}")
+                    + "\"buffers\":\(memory.buffers),\"neighbors\":[\(around.joined(separator: ","))]}")
         }
         complain(
             "\(flows.count) connections; the stack holds \(memory.total) bytes, \(memory.buffers) of them in buffers")
         for flow in flows { complain("  \(flow.local) <- \(flow.remote) \(flow.state)") }
-        for neighbor in await host.neighbors {
+        for neighbor in neighbors {
             let place = neighbor.hardware.map { "is at \($0)" } ?? "is asked for"
             complain("  neighbor \(neighbor.address) \(place), \(neighbor.state)")
         }
