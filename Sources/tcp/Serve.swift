@@ -21,7 +21,7 @@ struct Serve: ParsableCommand {
             --autoconfigure takes IPv6 addresses from the segment's routers. In a bridge it is a host of that network:
 
               ip tuntap add mode tap name tcp0 && ip link set tcp0 up master br0
-              tcp serve --tap tcp0 --address 192.0.2.10/24 --gateway 192.0.2.1 --autoconfigure --http .
+              tcp serve --tap tcp0 --address 192.0.2.10/24 --gateway 192.0.2.1 --http .
 
             An interface that does not exist is made, configured, and removed in the end: this needs root or \
             CAP_NET_ADMIN. One that exists ('ip tuntap add mode tun name tcp0 user NAME') is used as it is: give it \
@@ -39,7 +39,7 @@ struct Serve: ParsableCommand {
     var discard: UInt16?
     @Option(help: "Send characters without end (RFC 864) on this port.")
     var chargen: UInt16?
-    @Flag(help: "Print one JSON object a line on standard output: 'serving', 'request', 'end'.")
+    @Flag(help: "Print one JSON object a line on standard output: 'serving', 'address', 'request', 'status', 'end'.")
     var json = false
 
     func validate() throws {

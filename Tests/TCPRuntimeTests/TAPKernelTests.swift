@@ -78,7 +78,7 @@ struct TAPKernelTests {
         try space.stop(serving)
     }
 
-    @Test("A router's prefix gives us an address, its lifetime a default route; not preferred, it is deprecated [4862-5]")
+    @Test("A router's prefix gives us an address, its lifetime a route; not preferred, it is deprecated [4862-5]")
     func autoconfigures() throws {
         let space = try Namespace()
         let serving = try space.serveTAP(["--echo", "7", "--autoconfigure", "--json"], addresses: [])
