@@ -16,6 +16,8 @@ public enum EthernetFault: UInt8, Error, Sendable, CaseIterable {
     case groupNotJoined
     /// A packet of another IP version than the frame's type says.
     case versionMismatch
+    /// A packet that claims to come from this host.
+    case ownSource
     /// A packet for one host in a frame to many (RFC 1122 §3.3.6).
     case linkBroadcast
     /// ARP for another hardware or protocol than Ethernet and IPv4, or neither a request nor a reply.
@@ -68,6 +70,7 @@ public enum EthernetFault: UInt8, Error, Sendable, CaseIterable {
         case .otherDestination: "to another interface"
         case .groupNotJoined: "to a group that was not joined"
         case .versionMismatch: "an IP version other than the frame's type"
+        case .ownSource: "from an address of this host"
         case .linkBroadcast: "for one host, in a frame to many"
         case .badARP: "malformed ARP"
         case .arpSender: "ARP from an impossible sender"

@@ -36,13 +36,13 @@ extension EthernetLink {
                 // RFC 1122 §3.3.6: what is for one host alone does not come in a frame for all.
                 guard stack.isBroadcastOrMulticast(IPAddress(ipv4: packet.be32(16))) else { throw .linkBroadcast }
             }
-            receive(packet, from: IPAddress(ipv4: packet.be32(12)), metadata, &stack)
+            try receive(packet, from: IPAddress(ipv4: packet.be32(12)), metadata, &stack)
         case .ipv6:
             guard packet.byteCount >= 40 else { throw .truncated }
             guard packet.u8(0) &>> 4 == 6 else { throw .versionMismatch }
             guard !header.destination.isMulticast || packet.u8(24) == 0xFF else { throw .linkBroadcast }
             if packet.u8(6) != IPProtocol.tcp, try receiveControl(packet, header, &stack) { return }
-            receive(packet, from: packet.ipv6(8), metadata, &stack)
+            try receive(packet, from: packet.ipv6(8), metadata, &stack)
         }
     }
 
@@ -50,7 +50,9 @@ extension EthernetLink {
     @inline(__always)
     private mutating func receive(
         _ packet: RawSpan, from source: IPAddress, _ metadata: PacketMetadata, _ stack: inout Stack
-    ) {
+    ) throws(EthernetFault) {
+        // What this host sends to itself does not come this way: an answer would go round within it.
+        guard !isAssigned(source) else { throw .ownSource }
         let before = stack.context.forwardProgress
         stack.receive(packet, metadata: metadata, on: interface, at: now)
         if stack.context.forwardProgress != before { confirm(wayTo: source, stack) }

@@ -155,7 +155,7 @@ struct FloodTests {
             for number in 1...400 {
                 _ = try? host.stack.connect(to: Endpoint(IPAddress(ipv4: 0x0A01_0000 + UInt32(number)), 80), at: now)
                 while host.nextFrame(at: now) != nil {}
-                if let fault = host.audit() { Issue.record("\(fault)") }
+                if number % 40 == 0, let fault = host.audit() { Issue.record("\(fault)") }
             }
             let waiting = host.link.neighbors.map(\.waitingPackets).reduce(0, +)
             #expect(waiting > 0 && (limit > 1 || waiting == 1))

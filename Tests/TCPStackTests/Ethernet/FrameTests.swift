@@ -85,6 +85,18 @@ struct FrameTests {
         #expect(host.stack.counters[.notUnicast] == 1)
     }
 
+    @Test("A packet from the link that claims to come from this host is dropped [1122-9]")
+    func ownSource() throws {
+        let (segment, host) = host()
+        _ = try host.stack.listen(on: 80, at: segment.now)
+        let claim = Injection(
+            source: Endpoint(ip("10.0.0.1"), 4000), destination: Endpoint(ip("10.0.0.1"), 80),
+            sequence: SequenceNumber(1), flags: .syn)
+        segment.inject(ethernet(to: mac(1), from: mac(9), type: 0x0800, claim.packet()))
+        #expect(host.link.counters[.ownSource] == 1 && host.stack.counters.packetsReceived == 0)
+        #expect(host.link.counters.packetsLooped == 0)
+    }
+
     @Test("Malformed ARP is dropped and counted [826-5]")
     func malformed() {
         let (segment, host) = host()
