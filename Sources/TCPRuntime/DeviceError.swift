@@ -13,6 +13,8 @@ public enum DeviceError: Error, Sendable, Hashable {
     case badName(String)
     /// An interface of that name exists and is no TUN interface.
     case notTUN(String)
+    /// An interface of that name exists and is no TAP interface.
+    case notTAP(String)
     /// The kernel refused one step of the configuration, with that error number.
     case configuration(String, Int32)
     /// The address leaves no other for the kernel's end of the link.
@@ -37,6 +39,8 @@ public enum DeviceError: Error, Sendable, Hashable {
             "'\(name)' cannot be an interface's name: use 1 to 15 characters without spaces, slashes, colons or '%'."
         case .notTUN(let name):
             "\(name) exists and is no TUN interface: choose another name, or make one by 'ip tuntap add mode tun name NAME'."
+        case .notTAP(let name):
+            "\(name) exists and is no TAP interface: choose another name, or make one by 'ip tuntap add mode tap name NAME'."
         case .configuration(let step, let number):
             "The kernel refused to \(step) (\(errorText(number))): check that no other interface has it, and the kernel's settings."
         case .noPeer(let prefix):

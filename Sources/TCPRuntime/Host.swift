@@ -14,13 +14,15 @@ public actor Host {
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     var stack: Stack
+    /// What joins the stack to a device with Ethernet.
+    var ethernet: EthernetLink?
     let device: any PacketDevice
     let descriptor: CInt?
     /// The packet that comes in, and the one that goes out.
     private let incoming = PacketBuffer()
-    private let outgoing = PacketBuffer(size: PayloadFragments.largestPacket)
+    let outgoing = PacketBuffer(size: PayloadFragments.largestPacket + EthernetHeader.length)
     /// Where the payload of the packet that goes out lies, if not in `outgoing`.
-    private var fragments = PayloadFragments()
+    var fragments = PayloadFragments()
     /// A packet the device would not take yet; it lies in `outgoing`.
     private var held: TransmittedPacket?
     private var deviceMayHavePackets = true
@@ -28,6 +30,8 @@ public actor Host {
     /// By slot of the connection.
     var flows: [FlowRecord] = []
     var listeners: [ListenerID: ListenerRecord] = [:]
+    var addressWaiters: [Waiter] = []
+    var seenAddressChanges: UInt64 = 0
     var sockets: [UDPSocketID: DatagramRecord] = [:]
     private var closeWaiters: [UnsafeContinuation<Void, Never>] = []
     /// Whether the host still runs.
@@ -39,13 +43,15 @@ public actor Host {
     ///
     /// - Parameters:
     ///   - device: the link; the host closes it in the end. Its MTU and offload override the configuration's.
-    ///   - addresses: the stack's own addresses with their prefixes.
+    ///   - addresses: the stack's own addresses with their prefixes. Behind Ethernet each is used once it is found to be
+    ///     nobody else's: see `addressesSettled()`.
     ///   - configuration: everything else about the stack.
+    ///   - ethernet: the same for the link, where the device's is Ethernet.
     ///   - loop: what drives it.
     ///   - secret: where unpredictable numbers come from; by default the system's random source.
     public init(
         device: sending any PacketDevice, addresses: [AddressPrefix], configuration: Configuration = Configuration(),
-        loop: EventLoop, secret: StackSecret = .random()
+        ethernet: EthernetConfiguration = EthernetConfiguration(), loop: EventLoop, secret: StackSecret = .random()
     ) {
         var configuration = configuration
         configuration.mtu = device.mtu
@@ -58,19 +64,22 @@ public actor Host {
         self.loop = loop
         self.device = device
         descriptor = device.descriptor
-        stack = Stack(configuration: configuration, secret: secret, at: MonotonicClock.now())
-        for address in addresses { stack.addAddress(address) }
+        let now = MonotonicClock.now()
+        stack = Stack(configuration: configuration, secret: secret, at: now)
+        if case .ethernet(let station) = device.linkLayer {
+            var link = EthernetLink(address: station, configuration: ethernet, secret: secret, at: now)
+            for address in addresses { link.addAddress(address, to: &stack, at: now) }
+            // Begins what the link does of itself, so that its addresses are there to be waited for.
+            link.advance(to: now, &stack)
+            self.ethernet = consume link
+        } else {
+            for address in addresses { stack.addAddress(address) }
+        }
         if descriptor == nil { device.attach { [weak loop] in loop?.wake() } }
         loop.onLoop { $0.add(self, descriptor: self.descriptor) }
     }
 
     // MARK: The stack
-
-    /// Adds an address to the stack.
-    public func addAddress(_ prefix: AddressPrefix) { stack.addAddress(prefix) }
-
-    /// Takes an address from the stack.
-    public func removeAddress(_ address: IPAddress) { stack.removeAddress(address) }
 
     /// What the stack holds, in bytes by kind.
     public var memory: MemoryReport { stack.memory }
@@ -119,6 +128,7 @@ public actor Host {
         guard isRunning else { return }
         isRunning = false
         held = nil
+        ethernet?.remove(from: &stack)
         loop.remove(self, descriptor: descriptor)
         device.close()
         for slot in flows.indices { flows[slot].endAll() }
@@ -126,6 +136,7 @@ public actor Host {
             var record = listeners.removeValue(forKey: id)
             record?.wakeAll()
         }
+        wakeAddressWaiters()
         for id in Array(sockets.keys) {
             var record = sockets.removeValue(forKey: id)
             record?.wakeAll()
@@ -145,11 +156,12 @@ public actor Host {
             fail(error)
             return true
         }
-        if let deadline = stack.nextDeadline {
+        if let deadline = deadlineOfStack {
             let now = MonotonicClock.now()
-            if deadline <= now { stack.advance(to: now) }
+            if deadline <= now { advance(to: now) }
         }
         deliverEvents()
+        deliverAddressChanges()
         return received
     }
 
@@ -167,7 +179,7 @@ public actor Host {
                 burst = 1
                 return count > 0
             }
-            stack.receive(span.bytes.extracting(0..<packet.length), metadata: packet.metadata, at: MonotonicClock.now())
+            take(span.bytes.extracting(0..<packet.length), packet.metadata, at: MonotonicClock.now())
             budget -= packet.length
             count += 1
         }
@@ -197,14 +209,6 @@ public actor Host {
         }
     }
 
-    private func nextPacket(at now: Instant) -> TransmittedPacket? {
-        let memory = outgoing.octets
-        var span = memory.mutableBytes
-        guard device.gathers else { return stack.transmit(into: &span, at: now) }
-        return stack.transmit(
-            headersInto: &span, payload: &fragments, largestPacket: device.largestGathered, at: now)
-    }
-
     /// Hands the packet to the device; one that it would not take lies whole in `outgoing` afterwards.
     private func write(_ packet: TransmittedPacket) throws(DeviceError) -> Bool {
         let memory = outgoing.octets
@@ -229,7 +233,7 @@ public actor Host {
             if let descriptor { loop.watchRoom(descriptor, false) }
         }
         for _ in 0..<64 {
-            guard stack.wantsToTransmit, let packet = nextPacket(at: now) else {
+            guard wantsToTransmit, let packet = nextPacket(at: now) else {
                 return deviceMayHavePackets || stack.hasEvents
             }
             guard try write(packet) else {
@@ -243,14 +247,14 @@ public actor Host {
 
     /// Sends what a call has just made ready: its octets are still in the nearest cache, and the peer waits.
     func transmitNow() {
-        if isRunning, held == nil, stack.wantsToTransmit { transmitTurnOnLoop() }
+        if isRunning, held == nil, wantsToTransmit { transmitTurnOnLoop() }
     }
 
     fileprivate func descriptorReadyOnLoop(readable: Bool) {
         if readable { deviceMayHavePackets = true }
     }
 
-    fileprivate func deadlineOnLoop() -> Instant? { isRunning ? stack.nextDeadline : nil }
+    fileprivate func deadlineOnLoop() -> Instant? { isRunning ? deadlineOfStack : nil }
 }
 
 extension Host: LoopClient {

@@ -1,13 +1,16 @@
 internal import Synchronization
 public import TCPStack
-internal import TCPWire
+public import TCPWire
 
 /// One end of a link in memory: what is written here is read at the other end. For tests, and for two stacks in one program.
+/// It carries IP packets, or Ethernet frames between two stations.
 ///
 /// A link with offload carries super-segments whole and vouches for their checksums, as one machine's kernel does.
 public final class MemoryLink: PacketDevice, Sendable {
     /// The MTU in octets.
     public let mtu: Int
+    /// What packets begin with.
+    public let linkLayer: LinkLayer
     /// What the link can do.
     public let offload: Offload
     /// There is none: the other end wakes the loop.
@@ -70,8 +73,9 @@ public final class MemoryLink: PacketDevice, Sendable {
         }
     }
 
-    private init(mtu: Int, offload: Offload, incoming: Queue, outgoing: Queue) {
+    private init(mtu: Int, _ linkLayer: LinkLayer, offload: Offload, incoming: Queue, outgoing: Queue) {
         self.mtu = mtu
+        self.linkLayer = linkLayer
         self.offload = offload
         self.incoming = incoming
         self.outgoing = outgoing
@@ -83,14 +87,16 @@ public final class MemoryLink: PacketDevice, Sendable {
     ///   - mtu: octets a packet may have.
     ///   - offload: what the link does for both ends.
     ///   - capacity: packets that may be under way in each direction; past that the link says "not now".
+    ///   - stations: the addresses of both ends for a link that carries Ethernet; without them it carries IP packets.
     public static func pair(
-        mtu: Int = 1500, offload: Offload = .none, capacity: Int = 256
+        mtu: Int = 1500, offload: Offload = .none, capacity: Int = 256, stations: (MACAddress, MACAddress)? = nil
     ) -> (MemoryLink, MemoryLink) {
         let there = Queue(capacity: capacity)
         let back = Queue(capacity: capacity)
+        let layers = stations.map { (LinkLayer.ethernet($0), LinkLayer.ethernet($1)) } ?? (.ip, .ip)
         return (
-            MemoryLink(mtu: mtu, offload: offload, incoming: back, outgoing: there),
-            MemoryLink(mtu: mtu, offload: offload, incoming: there, outgoing: back)
+            MemoryLink(mtu: mtu, layers.0, offload: offload, incoming: back, outgoing: there),
+            MemoryLink(mtu: mtu, layers.1, offload: offload, incoming: there, outgoing: back)
         )
     }
 

@@ -32,6 +32,8 @@ public final class ObservedDevice: PacketDevice {
     /// The link's.
     public var mtu: Int { device.mtu }
     /// The link's.
+    public var linkLayer: LinkLayer { device.linkLayer }
+    /// The link's.
     public var offload: Offload { device.offload }
     /// The link's.
     public var descriptor: CInt? { device.descriptor }
@@ -56,32 +58,50 @@ public final class ObservedDevice: PacketDevice {
     }
 
     private func show(_ packet: RawSpan, _ direction: PacketDirection, finish: Bool) {
-        guard finish, let header = ObservedDevice.tcpHeader(of: packet) else {
+        let start = device.linkLayer.headerLength
+        guard finish, packet.byteCount > start,
+            let (header, field) = ObservedDevice.unfinished(packet.extracting(start..<packet.byteCount))
+        else {
             observer(packet, direction)
             return
         }
-        completeCopy(of: packet, header)
+        let end = start + header.totalLength
+        completeCopy(of: packet.extracting(0..<end), header, at: start, field)
         let copy = UnsafeRawBufferPointer(finished.octets)
-        observer(copy.bytes.extracting(0..<header.totalLength), direction)
+        observer(copy.bytes.extracting(0..<end), direction)
     }
 
-    /// The IP header of a packet with a whole TCP segment in it.
-    private static func tcpHeader(of packet: RawSpan) -> IPHeader? {
-        guard let header = try? IPHeader(parsing: packet) else { return nil }
-        let isWhole = header.totalLength - header.headerLength >= 20 && header.totalLength <= packetBufferSize
-        return header.protocolNumber == IPProtocol.tcp && !header.isFragment && isWhole ? header : nil
+    /// The IP header of a packet with a whole TCP segment or UDP datagram in it, and where in that the checksum is.
+    private static func unfinished(_ packet: RawSpan) -> (IPHeader, field: Int)? {
+        guard let header = try? IPHeader(parsing: packet), !header.isFragment, header.totalLength <= largestPacket
+        else {
+            return nil
+        }
+        let count = header.totalLength - header.headerLength
+        switch header.protocolNumber {
+        case IPProtocol.tcp where count >= 20: return (header, 16)
+        // RFC 768: zero is none.
+        case IPProtocol.udp where count >= 8 && packet.be16(header.headerLength + 6) != 0: return (header, 6)
+        default: return nil
+        }
     }
 
-    /// Copies a packet and gives the copy the checksum that the link will give the packet.
-    private func completeCopy(of packet: RawSpan, _ header: IPHeader) {
+    /// Octets of the largest IP packet whose checksum is finished here.
+    private static var largestPacket: Int { packetBufferSize - EthernetHeader.length }
+
+    /// Copies a packet, whose IP header is at `start`, and gives the copy the checksum that the link will give the packet.
+    private func completeCopy(of packet: RawSpan, _ header: IPHeader, at start: Int, _ field: Int) {
         let copy = finished.octets
-        let segment = header.headerLength..<header.totalLength
-        packet.withUnsafeBytes { copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<header.totalLength])) }
-        copy.storeBytes(of: 0, toByteOffset: segment.lowerBound + 16, as: UInt16.self)
+        let transport = start + header.headerLength..<packet.byteCount
+        packet.withUnsafeBytes { copy.copyMemory(from: $0) }
+        copy.storeBytes(of: 0, toByteOffset: transport.lowerBound + field, as: UInt16.self)
         var checksum = Checksum()
         checksum.addPseudoHeader(
-            source: header.source, destination: header.destination, protocol: IPProtocol.tcp, length: segment.count)
-        checksum.add(copy.bytes.extracting(segment))
-        copy.storeBytes(of: checksum.value.bigEndian, toByteOffset: segment.lowerBound + 16, as: UInt16.self)
+            source: header.source, destination: header.destination, protocol: header.protocolNumber,
+            length: transport.count)
+        checksum.add(copy.bytes.extracting(transport))
+        // RFC 768: a sum of zero is sent as its complement, for zero says that there is none.
+        let sum = checksum.value == 0 && header.protocolNumber == IPProtocol.udp ? 0xFFFF : checksum.value
+        copy.storeBytes(of: sum.bigEndian, toByteOffset: transport.lowerBound + field, as: UInt16.self)
     }
 }

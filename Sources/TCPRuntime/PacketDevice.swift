@@ -1,4 +1,5 @@
 public import TCPStack
+public import TCPWire
 
 /// What a link can take off the stack's hands.
 public struct Offload: Sendable, Hashable {
@@ -19,6 +20,17 @@ public struct Offload: Sendable, Hashable {
     public static let full = Offload(superSegments: true, checksums: true)
 }
 
+/// What a device's packets begin with.
+public enum LinkLayer: Sendable, Hashable {
+    /// The IP header.
+    case ip
+    /// An Ethernet header; the host has this address on the segment.
+    case ethernet(MACAddress)
+
+    /// Octets before the IP header.
+    public var headerLength: Int { self == .ip ? 0 : EthernetHeader.length }
+}
+
 /// A packet that a device has put into a buffer.
 public struct ReceivedPacket: Sendable {
     /// Octets of the packet, from the start of the buffer.
@@ -33,13 +45,17 @@ public struct ReceivedPacket: Sendable {
     }
 }
 
-/// A link that carries IP packets, without link-layer headers: a TUN interface, a packet flow of the system, a file, memory.
+/// A link that carries IP packets: a TUN interface, a packet flow of the system, a file, memory. Or one that carries Ethernet
+/// frames with such packets in them: a TAP interface. A frame is called a packet here, too.
 ///
 /// A device never blocks and never drops because it is full: it says "not now", and the host waits. It is used by one
-/// thread at a time, the one that runs the host's loop.
-public protocol PacketDevice: AnyObject {
-    /// The link's MTU in octets.
+/// thread at a time, the one that runs the host's loop, whose executor its conformance may not be tied to.
+public protocol PacketDevice: AnyObject, SendableMetatype {
+    /// The link's MTU in octets, the link layer's header not counted.
     var mtu: Int { get }
+
+    /// What packets begin with. Does not change.
+    var linkLayer: LinkLayer { get }
 
     /// What the link can do.
     var offload: Offload { get }
@@ -52,7 +68,7 @@ public protocol PacketDevice: AnyObject {
     func attach(wake: @escaping @Sendable () -> Void)
 
     /// Moves the next packet that arrived into `buffer`, which holds the MTU, and 65,575 octets if the link carries
-    /// super-segments.
+    /// super-segments, with the link layer's header before them.
     ///
     /// - Returns: the packet's length and metadata, or `nil` when none waits now.
     /// - Throws: `DeviceError` when the link is gone for good.
@@ -67,7 +83,7 @@ public protocol PacketDevice: AnyObject {
     /// Whether `write(headers:payload:_:)` is worth calling: the link gathers a packet from several places.
     var gathers: Bool { get }
 
-    /// Octets of the largest packet that `write(headers:payload:_:)` takes now, headers included.
+    /// Octets of the largest packet that `write(headers:payload:_:)` takes now, from the IP header on.
     var largestGathered: Int { get }
 
     /// Takes a packet whose payload lies elsewhere. Only called if `gathers`.
@@ -82,6 +98,9 @@ public protocol PacketDevice: AnyObject {
 }
 
 extension PacketDevice {
+    /// Packets are IP packets.
+    public var linkLayer: LinkLayer { .ip }
+
     /// Packets are handed over whole.
     public var gathers: Bool { false }
 
@@ -97,8 +116,22 @@ extension PacketDevice {
     public func attach(wake: @escaping @Sendable () -> Void) {}
 }
 
-/// The buffer a host hands its device: the largest IP packet with a little to spare.
-let packetBufferSize = 65_600
+/// A device that is an interface of this machine's kernel.
+public protocol KernelInterface: PacketDevice {
+    /// The interface's name.
+    var name: String { get }
+    /// Whether the interface was there before, and so stays as it is.
+    var wasThere: Bool { get }
+    /// Packets that the interface would not carry: it is down, or the kernel had no memory.
+    var droppedPackets: UInt64 { get }
+    /// Asks the kernel for the MTU again, after it was configured; a host never sends more than `limit` octets a packet.
+    ///
+    /// - Throws: `DeviceError.configuration`.
+    func refreshMTU(limit: Int?) throws(DeviceError)
+}
+
+/// The buffer a host hands its device: the largest IP packet in a frame, with a little to spare.
+let packetBufferSize = 65_632
 
 /// Memory for one packet, that stays where it is.
 final class PacketBuffer {

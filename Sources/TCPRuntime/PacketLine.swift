@@ -2,6 +2,14 @@ internal import TCPWire
 
 /// One line of text about a packet, for people who watch.
 public enum PacketLine {
+    /// Describes a packet of a device: a frame by what it carries, or by the ends and the type of what nobody here reads.
+    public static func describe(_ packet: RawSpan, _ linkLayer: LinkLayer) -> String {
+        switch linkLayer {
+        case .ip: describe(packet)
+        case .ethernet: frame(packet)
+        }
+    }
+
     /// Describes `packet`: ends, flags, sequence and acknowledgment numbers, window, options, length; or what it is instead
     /// of TCP, or why it cannot be read.
     public static func describe(_ packet: RawSpan) -> String {
@@ -17,7 +25,8 @@ public enum PacketLine {
         switch header.protocolNumber {
         case IPProtocol.tcp: return tcp(payload, header)
         case IPProtocol.icmp: return "\(ends) ICMP \(kind(payload)) length \(payload.byteCount)"
-        case IPProtocol.icmpv6: return "\(ends) ICMPv6 \(kind(payload)) length \(payload.byteCount)"
+        case IPProtocol.icmpv6:
+            return "\(ends) ICMPv6 \(discovery(packet, header) ?? kind(payload)) length \(payload.byteCount)"
         case let number: return "\(ends) protocol \(number) length \(payload.byteCount)"
         }
     }

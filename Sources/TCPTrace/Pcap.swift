@@ -1,13 +1,26 @@
 public import TCPWire
 
 /// Writes packets in the classic pcap format, which tcpdump and Wireshark read: little-endian, time stamps in nanoseconds,
-/// packets that start with their IP header (LINKTYPE_RAW). It makes bytes; where these go is the caller's business.
+/// packets that start with their IP header, or Ethernet frames. It makes bytes; where these go is the caller's business.
 public struct PcapWriter: Sendable {
+    /// What the packets of a file begin with, by its number in the file's header.
+    public enum LinkType: UInt32, Sendable {
+        /// An Ethernet header.
+        case ethernet = 1
+        /// The IP header.
+        case raw = 101
+    }
+
+    /// What every packet begins with.
+    public let linkType: LinkType
     /// The most octets of a packet that are kept: longer ones are cut, and their length is told.
     public var snapLength: Int
 
     /// A writer that keeps up to `snapLength` octets of each packet.
-    public init(snapLength: Int = 262_144) { self.snapLength = max(0, snapLength) }
+    public init(snapLength: Int = 262_144, linkType: LinkType = .raw) {
+        self.snapLength = max(0, snapLength)
+        self.linkType = linkType
+    }
 
     /// Appends the file's header: 24 octets, once, before the first packet.
     public func appendHeader(to file: inout [UInt8]) {
@@ -16,13 +29,13 @@ public struct PcapWriter: Sendable {
         append(0, to: &file)  // time zone
         append(0, to: &file)  // accuracy
         append(UInt32(clamping: snapLength), to: &file)
-        append(101, to: &file)  // LINKTYPE_RAW
+        append(linkType.rawValue, to: &file)
     }
 
     /// Appends a packet.
     ///
     /// - Parameters:
-    ///   - packet: from the IP header on.
+    ///   - packet: from the header on that `linkType` says.
     ///   - nanoseconds: the time, since 1970 or whatever origin the file has; negative times count as zero.
     ///   - file: where to append the packet's 16 octets of header and its octets.
     public func append(_ packet: RawSpan, atNanoseconds nanoseconds: Int64, to file: inout [UInt8]) {

@@ -17,7 +17,7 @@ struct Connect: ParsableCommand {
               printf 'GET / HTTP/1.0\\r\\n\\r\\n' | tcp connect --tun tcp0 --address 10.9.0.2/24 10.9.0.1 8000
 
             HOST must be reachable through the interface: the kernel's own address there (10.9.0.1 above), or any other if \
-            the kernel forwards.
+            the kernel forwards. With --tap it may be any on the Ethernet segment, or beyond its --gateway.
             """)
 
     @OptionGroup(title: "Interface") var link: LinkOptions
@@ -35,7 +35,7 @@ struct Connect: ParsableCommand {
         try reportingFailure {
             signal(SIGPIPE, SIG_IGN)
             let signals = try SignalWatch([SIGINT, SIGTERM])
-            let remote = Endpoint(try resolve(host, for: try link.links()), port)
+            let remote = Endpoint(try resolve(host, for: link), port)
             let loop = try EventLoop()
             let open = try link.open(on: loop)
             let host = open.host
@@ -64,6 +64,7 @@ struct Connect: ParsableCommand {
 
     /// Both directions, until both are closed.
     private func exchange(on host: Host, with remote: Endpoint) async throws {
+        try await link.settle(host, for: remote.address)
         let connection: TCPConnection
         do {
             connection = try await host.connect(to: remote)
@@ -91,11 +92,14 @@ struct Connect: ParsableCommand {
 }
 
 /// The address of `name`, of a family that the stack has an address of.
-private func resolve(_ name: String, for links: [Interface.Link]) throws -> IPAddress {
-    let hasIPv4 = links.contains { $0.stack.address.isIPv4 }
-    let hasIPv6 = links.contains { !$0.stack.address.isIPv4 }
+private func resolve(_ name: String, for link: LinkOptions) throws -> IPAddress {
+    let hasIPv4 = try link.links().contains { $0.stack.address.isIPv4 }
+    let hasIPv6 = try link.usesIPv6()
     func isUsable(_ address: IPAddress) -> Bool { address.isIPv4 ? hasIPv4 : hasIPv6 }
-    if let address = IPAddress(name) {
+    // RFC 4007 §11: an address of one link alone may name the link; there is only ours.
+    let parts = name.split(separator: "%", maxSplits: 1)
+    let isScoped = parts.count == 2 && parts[1] == link.tap ?? ""
+    if let address = IPAddress(isScoped ? String(parts[0]) : name) {
         guard isUsable(address) else {
             throw CommandFailure("\(address) needs an address of its family on our side: give one more --address.")
         }

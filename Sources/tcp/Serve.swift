@@ -16,6 +16,13 @@ struct Serve: ParsableCommand {
               tcp serve --tun tcp0 --address 10.9.0.2/24 --http .
               curl http://10.9.0.2/
 
+            With --tap instead, our stack is a station of an Ethernet segment, with a MAC address of its own: it answers \
+            ARP and neighbor discovery, sees that its addresses are nobody else's before it uses them, and with \
+            --autoconfigure takes IPv6 addresses from the segment's routers. In a bridge it is a host of that network:
+
+              ip tuntap add mode tap name tcp0 && ip link set tcp0 up master br0
+              tcp serve --tap tcp0 --address 192.0.2.10/24 --gateway 192.0.2.1 --http .
+
             An interface that does not exist is made, configured, and removed in the end: this needs root or \
             CAP_NET_ADMIN. One that exists ('ip tuntap add mode tun name tcp0 user NAME') is used as it is: give it \
             its addresses and bring it up yourself. Ctrl-C ends everything; SIGUSR1 prints every connection and what \
@@ -32,7 +39,7 @@ struct Serve: ParsableCommand {
     var discard: UInt16?
     @Option(help: "Send characters without end (RFC 864) on this port.")
     var chargen: UInt16?
-    @Flag(help: "Print one JSON object a line on standard output: 'serving', 'request', 'end'.")
+    @Flag(help: "Print one JSON object a line on standard output: 'serving', 'address', 'request', 'status', 'end'.")
     var json = false
 
     func validate() throws {
@@ -55,17 +62,16 @@ struct Serve: ParsableCommand {
             let loop = try EventLoop()
             let open = try link.open(on: loop)
             let host = open.host
-            let device = open.device
-            let links = try link.links()
+            let announcement = ServeAnnouncement(
+                device: open.device, links: try link.links(), wantsOffload: link.offload == .on, services: services,
+                printsJSON: json)
             try loop.run {
                 // Every port is open before anything is said.
                 var listeners: [(any Service, TCPListener)] = []
                 for service in services {
                     listeners.append((service, try await host.listen(on: service.port, options: service.options)))
                 }
-                announce(device, links, services)
-                Footprint.dropStartupCode()
-                try await serve(listeners, on: host, until: signals)
+                try await serve(listeners, on: host, announcement, until: signals)
                 await farewell(host)
             }
             open.capture?.flush()
@@ -89,13 +95,15 @@ struct Serve: ParsableCommand {
 
     /// Serves until a signal comes or the interface is lost.
     private func serve(
-        _ listeners: [(any Service, TCPListener)], on host: Host, until signals: SignalWatch
+        _ listeners: [(any Service, TCPListener)], on host: Host, _ announcement: ServeAnnouncement,
+        until signals: SignalWatch
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 while try await signals.next(on: host.loop) == SIGUSR1 { await report(host) }
             }
             group.addTask { try await host.waitUntilEnded() }
+            group.addTask { try await announce(announcement, host) }
             for (service, listener) in listeners { group.addTask { try await service.run(listener) } }
             let first = await group.nextResult()
             await host.shutdown()
@@ -107,48 +115,44 @@ struct Serve: ParsableCommand {
         }
     }
 
-    private func announce(_ device: LinkDescription, _ links: [Interface.Link], _ services: [any Service]) {
-        if json {
-            let addresses = links.map { tcp.json($0.stack.description) }.joined(separator: ",")
-            let names = services.map { "{\"name\":\(tcp.json($0.name)),\"port\":\($0.port)}" }.joined(separator: ",")
-            output(
-                "{\"event\":\"serving\",\"tun\":\(tcp.json(device.name)),\"addresses\":[\(addresses)],"
-                    + "\"mtu\":\(device.mtu),\"offload\":\(device.hasOffload),\"services\":[\(names)]}")
+    /// Says where we are to be found as soon as that is known, and what changes, until the host has ended.
+    private func announce(_ announcement: ServeAnnouncement, _ host: Host) async throws {
+        var addresses = try await link.settle(host)
+        announcement.begin(addresses)
+        Footprint.dropStartupCode()
+        while await host.isRunning {
+            let now = try await host.linkAddresses(after: addresses)
+            announcement.tell(now, after: addresses)
+            addresses = now
         }
-        let origin = device.wasThere ? "was there and stays as it is" : "made for this"
-        complain("\(device.name): \(origin), MTU \(device.mtu), offload \(device.hasOffload ? "on" : "off")")
-        if device.wasThere, !device.isUp {
-            complain("  It is down: bring it up with 'ip link set \(device.name) up'.")
-        }
-        if link.offload == .on, !device.hasOffload {
-            complain("  The kernel has no offload for it: every packet is one segment.")
-        }
-        for link in links {
-            let kernel = device.wasThere ? "the kernel's is yours to set" : "the kernel is \(link.kernel)"
-            complain("  we are \(link.stack), \(kernel)")
-        }
-        for service in services {
-            for link in links { complain("  \(service.name): \(service.invitation(to: link.stack.address))") }
-        }
-        complain("Ready. Ctrl-C ends it.")
     }
 
     /// What SIGUSR1 asks for.
     private func report(_ host: Host) async {
         let flows = await host.allFlows()
         let memory = await host.memory
+        let neighbors = await host.neighbors
         if json {
             let list = flows.map {
                 "{\"local\":\(tcp.json($0.local.description)),\"remote\":\(tcp.json($0.remote.description)),"
                     + "\"state\":\(tcp.json($0.state.name))}"
             }
+            let around = neighbors.map { neighbor in
+                let mac = neighbor.hardware.map { ",\"mac\":\(tcp.json($0.description))" } ?? ""
+                return "{\"address\":\(tcp.json(neighbor.address.description))\(mac),"
+                    + "\"state\":\(tcp.json("\(neighbor.state)"))}"
+            }
             output(
                 "{\"event\":\"status\",\"connections\":[\(list.joined(separator: ","))],\"memory\":\(memory.total),"
-                    + "\"buffers\":\(memory.buffers)}")
+                    + "\"buffers\":\(memory.buffers),\"neighbors\":[\(around.joined(separator: ","))]}")
         }
         complain(
             "\(flows.count) connections; the stack holds \(memory.total) bytes, \(memory.buffers) of them in buffers")
         for flow in flows { complain("  \(flow.local) <- \(flow.remote) \(flow.state)") }
+        for neighbor in neighbors {
+            let place = neighbor.hardware.map { "is at \($0)" } ?? "is asked for"
+            complain("  neighbor \(neighbor.address) \(place), \(neighbor.state)")
+        }
     }
 
     private func farewell(_ host: Host) async {
@@ -172,13 +176,5 @@ extension Service {
         options.keepAliveInterval = .seconds(15)
         options.keepAliveProbes = 4
         return options
-    }
-
-    /// The command that uses the service.
-    func invitation(to address: IPAddress) -> String {
-        if port == 80 { return "curl http://\(address.isIPv4 ? "\(address)" : "[\(address)]")/" }
-        return name == "echo"
-            ? "nc -N \(address) \(port)"
-            : name == "discard" ? "nc -N \(address) \(port) < FILE" : "nc \(address) \(port)"
     }
 }

@@ -25,7 +25,7 @@ import Testing
         Subject(module: "TCPEngine", file: "ByteQueue.swift", type: "struct ByteQueue"),
         Subject(module: "TCPEngine", file: "SequenceRanges.swift", type: "struct SequenceRanges"),
         Subject(module: "TCPStack", file: "Stack.swift", type: "struct Stack"),
-        Subject(module: "TCPStack", file: "Stack.swift", type: "struct LocalAddress", prefix: "address."),
+        Subject(module: "TCPStack", file: "Stack+Addresses.swift", type: "struct LocalAddress", prefix: "address."),
         Subject(module: "TCPStack", file: "Listener.swift", type: "struct Listener", prefix: "listener."),
         Subject(module: "TCPStack", file: "Configuration.swift", type: "struct ConnectionOptions", prefix: "options."),
         Subject(module: "TCPStack", file: "Tables.swift", type: "struct ConnectionRecord"),

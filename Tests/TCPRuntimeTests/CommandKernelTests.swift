@@ -139,6 +139,30 @@ struct CommandKernelTests {
             #expect(try running.wait(seconds: 20) == 64, "\(arguments)")
             #expect(contents(of: running.errors).contains(words), "\(contents(of: running.errors))")
         }
+        let tap = [Kernel.command, "serve", "--tap", "tcp0", "--echo", "7"]
+        let taps: [([String], String)] = [
+            ([Kernel.command, "serve", "--echo", "7"] + address, "Name an interface: --tun NAME, or --tap NAME"),
+            (serve + ["--tap", "tcp0", "--echo", "7"] + address, "Give --tun or --tap, not both"),
+            (serve + ["--echo", "7", "--gateway", "10.77.0.9"] + address, "--gateway goes with --tap"),
+            (serve + ["--echo", "7", "--mac", "02:00:5e:10:00:01"] + address, "--mac goes with --tap"),
+            (serve + ["--echo", "7", "--autoconfigure"], "--autoconfigure goes with --tap"),
+            (serve + ["--echo", "7"], "Give our stack an address: --address 10.9.0.2/24."),
+            (tap, "or --autoconfigure for those of routers"),
+            (tap + address + ["--mac", "02:00:5e:10:00"], "write it as 02:00:5e:10:00:01"),
+            (tap + address + ["--mac", "ff:ff:ff:ff:ff:ff"], "is no station's address"),
+            (tap + address + ["--gateway", "router"], "write it as 10.9.0.1 or fe80::1"),
+            (tap + address + ["--gateway", "10.78.0.1"], "is no neighbor of ours"),
+            (tap + address + ["--gateway", "10.77.0.2"], "is no neighbor of ours"),
+            (tap + address + ["--gateway", "fe80::1"], "is no neighbor of ours"),
+            (tap + address + ["--gateway", "10.77.0.8", "--gateway", "10.77.0.9"], "Two --gateway of one family"),
+            (tap + ["--autoconfigure", "--mtu", "1000"], "use 1280 to 65535"),
+        ]
+        for (arguments, words) in taps {
+            let running = try space.scratch.start(["ip", "netns", "exec", space.name] + arguments)
+            #expect(try running.wait(seconds: 20) == 64, "\(arguments)")
+            #expect(contents(of: running.errors).contains(words), "\(contents(of: running.errors))")
+            #expect(contents(of: running.errors).split(separator: "\n").count == 1)
+        }
         let held = try space.serve(["--echo", "7"])
         // Without rights: as nobody.
         let nobody =
@@ -147,6 +171,7 @@ struct CommandKernelTests {
             (serve + address + ["--echo", "7"], "Another program holds the interface tcp0"),
             ([Kernel.command, "serve", "--tun", "a/b", "--echo", "7"] + address, "cannot be an interface's name"),
             ([Kernel.command, "serve", "--tun", "lo", "--echo", "7"] + address, "is no TUN interface"),
+            ([Kernel.command, "serve", "--tap", "lo", "--echo", "7"] + address, "is no TAP interface"),
             (serve + address + ["--http", "/nowhere"], "name a directory that you may read"),
             (serve + address + ["--echo", "7", "--pcap", "/nowhere/x"], "name a file in a directory"),
             (

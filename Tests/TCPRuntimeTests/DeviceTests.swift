@@ -51,8 +51,8 @@ struct DeviceTests {
     @Test("Every error of a device says what to do")
     func explanations() {
         let errors: [DeviceError] = [
-            .noTUN, .notPermitted("open it"), .busy("x"), .badName("x"), .notTUN("x"), .configuration("do", 17),
-            .noPeer("x"), .invalid("No: do it otherwise."), .lost(19), .system("thread", 11),
+            .noTUN, .notPermitted("open it"), .busy("x"), .badName("x"), .notTUN("x"), .notTAP("x"),
+            .configuration("do", 17), .noPeer("x"), .invalid("No: do it otherwise."), .lost(19), .system("thread", 11),
         ]
         for error in errors {
             #expect(error.explanation.hasSuffix("."))
@@ -82,6 +82,16 @@ struct DeviceTests {
         #expect(Array(octets.prefix(10)) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
         #expect(!VirtioHeader.metadata(octets).isChecksumTrusted)
         #expect(VirtioHeader.metadata(octets).segmentSize == 0)
+    }
+
+    @Test("The virtio header of a super-segment in a frame counts from the frame's beginning")
+    func virtioFrame() {
+        let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: 16, alignment: 8)
+        defer { octets.deallocate() }
+        let frame = TransmittedPacket(
+            length: 64_014, headerLength: 66, transportOffset: 34, segmentSize: 1448, isChecksumPartial: true)
+        VirtioHeader.write(frame, isIPv4: true, to: octets)
+        #expect(Array(octets.prefix(10)) == [1, 1, 66, 0, 0xA8, 5, 34, 0, 16, 0])
     }
 
     @Test("An observer sees every packet once, with the checksum it will have", arguments: [Offload.none, .full])
@@ -141,6 +151,78 @@ struct DeviceTests {
             PacketLine.describe(bytes.span.bytes)
                 == "10.0.0.1:4000 > 10.0.0.2:80 [SYN,ACK] seq 100 ack 7 win 1000 <mss 1460> length 0")
         #expect(PacketLine.describe(([0x45, 0] as [UInt8]).span.bytes).hasPrefix("2 octets: "))
+    }
+
+    @Test("A frame's line says what ARP and neighbor discovery say, and what is neither")
+    func frameLine() {
+        let station = MACAddress("02:00:5e:10:00:01")!
+        func line(_ payload: EthernetHeader.Payload?, _ body: (inout MutableRawSpan) -> Int) -> String {
+            var bytes = [UInt8](repeating: 0, count: 200)
+            var span = bytes.mutableSpan
+            var frame = span.mutableBytes
+            EthernetHeader(destination: .broadcast, source: station, payload: payload ?? .ipv4).write(to: &frame)
+            if payload == nil { frame.put16(0x88CC, at: 12) }
+            let length = 14 + body(&frame)
+            return PacketLine.describe(frame.bytes.extracting(0..<length), .ethernet(station))
+        }
+        func arp(_ operation: ARPPacket.Operation, _ sender: IPAddress, _ target: IPAddress) -> String {
+            line(.arp) { frame in
+                ARPPacket(operation, senderHardware: station, sender: sender, target: target).write(to: &frame, at: 14)
+                return ARPPacket.length
+            }
+        }
+        #expect(arp(.request, clientIPv4, serverIPv4) == "ARP who has 10.0.0.2? tell 10.0.0.1 at \(station)")
+        #expect(arp(.reply, clientIPv4, serverIPv4) == "ARP 10.0.0.1 is at \(station)")
+        #expect(arp(.request, IPAddress(ipv4: 0), serverIPv4) == "ARP probe from \(station): who has 10.0.0.2?")
+        #expect(arp(.request, clientIPv4, clientIPv4) == "ARP announcement: 10.0.0.1 is at \(station)")
+        #expect(line(.arp) { _ in 28 } == "ARP: malformed ARP")
+
+        func discovery(_ message: NeighborMessage) -> String {
+            line(.ipv6) { frame in
+                message.write(to: &frame, at: 14)
+                return message.encodedLength
+            }
+        }
+        var message = NeighborMessage(
+            .neighborSolicitation, source: clientIPv6, destination: serverIPv6.solicitedNode, target: serverIPv6)
+        message.sourceLink = station
+        #expect(
+            discovery(message)
+                == "fd00::1 > ff02::1:ff00:2 ICMPv6 neighbor solicitation: who has fd00::2? from \(station) length 32")
+        message = NeighborMessage(
+            .neighborAdvertisement, source: serverIPv6, destination: clientIPv6, target: serverIPv6)
+        message.targetLink = station
+        #expect(
+            discovery(message)
+                == "fd00::2 > fd00::1 ICMPv6 neighbor advertisement: fd00::2 is here at \(station) length 32")
+
+        #expect(line(nil) { _ in 50 } == "\(station) > ff:ff:ff:ff:ff:ff type 0x88cc length 50")
+        #expect(
+            PacketLine.describe(([1, 2, 3] as [UInt8]).span.bytes, .ethernet(station)) == "3 octets: no whole frame")
+    }
+
+    @Test("A router's advertisement is told with its prefixes, lifetimes and MTU")
+    func advertisementLine() {
+        let router = IPAddress("fe80::1")!
+        let advertisement = RouterAdvertisement(lifetime: 1800, prefix: AddressPrefix("fd99::/64"), mtu: 1400)
+        let message = advertisement.message
+        var bytes = [UInt8](repeating: 0, count: 40 + message.count)
+        do {
+            var span = bytes.mutableSpan
+            var packet = span.mutableBytes
+            IPHeader(source: router, destination: .allNodes, protocolNumber: IPProtocol.icmpv6, hopLimit: 255)
+                .write(to: &packet, payloadLength: message.count)
+            packet.put(message.span.bytes, at: 40)
+            var checksum = Checksum()
+            checksum.add(message.span.bytes)
+            checksum.addPseudoHeader(
+                source: router, destination: .allNodes, protocol: IPProtocol.icmpv6, length: message.count)
+            packet.put16(checksum.value, at: 42)
+        }
+        #expect(
+            PacketLine.describe(bytes.span.bytes)
+                == "fe80::1 > ff02::1 ICMPv6 router advertisement lifetime 1800 prefix fd99::/64 lifetimes 3600/7200 "
+                + "MTU 1400 length \(message.count)")
     }
 
     private func options(mss: UInt16) -> TCPOptions {

@@ -5,7 +5,7 @@ import Testing
 
 /// What the tests against the kernel's TCP need, and what of it is missing here.
 enum Kernel {
-    static let tools = ["ip", "ss", "nft", "curl", "nc", "tcpdump", "python3", "sha256sum"]
+    static let tools = ["ip", "ss", "nft", "curl", "nc", "tcpdump", "python3", "sha256sum", "ping", "tracepath"]
 
     /// The names of what is missing.
     static let missing: [String] = {
@@ -48,6 +48,8 @@ final class Namespace: Sendable {
     static let kernels4 = "10.77.0.3"
     static let ours6 = "fd77::2"
     static let kernels6 = "fd77::3"
+    /// Our own on a TAP interface.
+    static let station = "02:00:5e:10:00:01"
 
     let name: String
     let scratch = Scratch()
@@ -83,6 +85,64 @@ final class Namespace: Sendable {
         let running = try scratch.start(arguments)
         try running.waitFor("Ready.")
         return running
+    }
+
+    /// Starts `tcp serve --tap` and waits until it is ready, its addresses detected to be nobody else's.
+    func serveTAP(
+        _ options: [String], addresses: [String] = ["\(Namespace.ours4)/24", "\(Namespace.ours6)/64"]
+    ) throws -> Running {
+        let arguments =
+            ["ip", "netns", "exec", name, Kernel.command, "serve", "--tap", "tcp0", "--mac", Namespace.station]
+            + addresses.flatMap { ["--address", $0] } + options
+        let running = try scratch.start(arguments)
+        try running.waitFor("Ready.")
+        return running
+    }
+
+    /// Joins this namespace with another by a pair of interfaces of one name, each with its addresses.
+    func join(_ other: Namespace, _ link: String, mtu: Int, _ here: [String], _ there: [String]) throws {
+        try scratch.run([
+            "ip", "-n", name, "link", "add", link, "mtu", "\(mtu)", "type", "veth", "peer", "name", link, "mtu",
+            "\(mtu)", "netns", other.name,
+        ])
+        for (space, addresses) in [(self, here), (other, there)] {
+            for address in addresses {
+                let flags = address.contains(":") ? ["nodad"] : []
+                try scratch.run(["ip", "-n", space.name, "addr", "add", address, "dev", link] + flags)
+            }
+            try scratch.run(["ip", "-n", space.name, "link", "set", link, "up"])
+        }
+    }
+
+    /// Lets the kernel here pass packets on.
+    func forward() throws {
+        for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            try run("sh", "-c", "echo 1 > /proc/sys/net/\(setting)")
+        }
+    }
+
+    /// Waits until something listens on a port here.
+    func waitForPort(_ port: Int) throws {
+        let wanted = String(port, radix: 16, uppercase: true)
+        let hex = String(repeating: "0", count: 4 - wanted.utf8.count) + wanted
+        for _ in 0..<400 {
+            let tables = try run("cat", "/proc/net/tcp", "/proc/net/tcp6")
+            if tables.split(separator: "\n").contains(where: { $0.contains(":\(hex) ") && $0.contains(" 0A ") }) {
+                return
+            }
+            usleep(25_000)
+        }
+        throw Running.Failure("nothing listens on port \(port)")
+    }
+
+    /// Waits until the kernel uses its own addresses on the interface: it, too, looks whether somebody has them.
+    func waitForKernelAddresses() throws {
+        for _ in 0..<400 {
+            let text = try run("ip", "-6", "addr", "show", "dev", "tcp0")
+            if text.contains("inet6 fe80:"), !text.contains("tentative") { return }
+            usleep(25_000)
+        }
+        throw Running.Failure("the kernel's addresses stay tentative")
     }
 
     /// Ends `tcp serve` as Ctrl-C does, and expects it to end well.

@@ -94,7 +94,7 @@ struct KernelTests {
         let file = try space.scratch.fill("file.bin", bulkOctets / 4)
         let server = try space.start(
             "python3", "-u", "-m", "http.server", "8000", "--bind", "::", "--directory", space.scratch.path)
-        try waitForPort(space, 8000)
+        try space.waitForPort(8000)
         let request = space.scratch.file("request")
         try space.run("sh", "-c", "printf 'GET /file.bin HTTP/1.0\\r\\n\\r\\n' > \(request)")
         for (ours, kernels) in [
@@ -212,18 +212,4 @@ struct KernelTests {
         sys.stdout.flush()
         sender.join()
         """
-
-    /// Waits until something listens on a port of the namespace.
-    private func waitForPort(_ space: Namespace, _ port: Int) throws {
-        let wanted = String(port, radix: 16, uppercase: true)
-        let hex = String(repeating: "0", count: 4 - wanted.utf8.count) + wanted
-        for _ in 0..<400 {
-            let tables = try space.run("cat", "/proc/net/tcp", "/proc/net/tcp6")
-            if tables.split(separator: "\n").contains(where: { $0.contains(":\(hex) ") && $0.contains(" 0A ") }) {
-                return
-            }
-            usleep(25_000)
-        }
-        throw Running.Failure("nothing listens on port \(port)")
-    }
 }

@@ -153,6 +153,21 @@ struct CaptureTests {
         }
     }
 
+    @Test("A capture of frames says that they are Ethernet's, and is read without their headers")
+    func frames() throws {
+        let frame = [UInt8](0..<14) + [0x45, 1, 2, 3]
+        let writer = PcapWriter(linkType: .ethernet)
+        var file: [UInt8] = []
+        writer.appendHeader(to: &file)
+        writer.append(frame.span.bytes, at: Instant(nanoseconds: 5), to: &file)
+        // LINKTYPE_ETHERNET, little-endian, then the record's header of 16 octets.
+        #expect(Array(file[20..<24]) == [1, 0, 0, 0])
+        #expect(Array(file[40...]) == frame)
+        let packets = try PcapReader(file).packets
+        #expect(packets.map(\.bytes) == [[0x45, 1, 2, 3]])
+        #expect(packets[0].time.nanoseconds == 5)
+    }
+
     @Test("A file that is no pcap, or ends too early, is refused by name")
     func badFiles() throws {
         #expect(throws: PcapReader.Fault.notPcap) { try PcapReader([1, 2, 3]) }

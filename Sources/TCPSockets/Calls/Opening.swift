@@ -108,7 +108,7 @@ extension VirtualKernel {
         } catch {
             switch error {
             case .noMemory: throw .ENOBUFS
-            case .noLocalAddress, .invalidAddress: throw .EADDRNOTAVAIL
+            case .noLocalAddress, .invalidAddress, .noRoute: throw .EADDRNOTAVAIL
             case .addressInUse, .noPortLeft: throw .EADDRINUSE
             }
         }
@@ -252,6 +252,7 @@ extension VirtualKernel {
             }
         } catch {
             switch error {
+            case .noRoute: throw .ENETUNREACH
             case .noLocalAddress, .invalidAddress: throw address.port == 0 ? .EADDRNOTAVAIL : .ENETUNREACH
             case .addressInUse: throw settings.flavour == .freeBSD ? .EADDRINUSE : .EADDRNOTAVAIL
             case .noPortLeft: throw .EADDRNOTAVAIL

@@ -11,6 +11,7 @@ extension EthernetLink {
         guard address.isValidSource, !address.isLoopback else { return }
         if let index = index(of: address) {
             // It is the program's from now on; what it has in the stack stays.
+            addressChanges &+= 1
             records[index].prefix = prefix
             records[index].origin = .manual
             records[index].preferredUntil = .distantFuture
@@ -57,6 +58,7 @@ extension EthernetLink {
     }
 
     private mutating func removeRecord(_ index: Int, _ stack: inout Stack) {
+        addressChanges &+= 1
         withdraw(index, &stack)
         records.remove(at: index)
         recordBytes &-= LinkAddress.cost
@@ -110,6 +112,7 @@ extension EthernetLink {
     /// An address is to be asked about from now on.
     private mutating func begin(_ index: Int, after delay: Int64) {
         let isIPv4 = records[index].prefix.address.isIPv4
+        addressChanges &+= 1
         records[index].state = .tentative
         records[index].phase = .probing
         records[index].remaining =
@@ -128,6 +131,7 @@ extension EthernetLink {
                 continue
             }
             if records[index].state == .preferred, records[index].preferredUntil <= now {
+                addressChanges &+= 1
                 records[index].state = .deprecated
                 stack.setDeprecated(true, records[index].prefix.address, on: interface)
             }
@@ -195,6 +199,7 @@ extension EthernetLink {
             return
         }
         let isPreferred = records[index].preferredUntil > now
+        addressChanges &+= 1
         records[index].state = isPreferred ? .preferred : .deprecated
         records[index].phase = .settled
         records[index].nextAt = .distantFuture
@@ -216,6 +221,7 @@ extension EthernetLink {
     /// Another has the address: it is not used, or no more; one the link chose is chosen anew (RFC 7217 §6).
     mutating func refuse(_ index: Int, _ stack: inout Stack) {
         counts.addressConflicts &+= 1
+        addressChanges &+= 1
         withdraw(index, &stack)
         records[index].conflictAt = nil
         let mayRetry =
@@ -297,6 +303,7 @@ extension EthernetLink {
         }
         records[index].preferredUntil = preferred
         if records[index].isAssigned {
+            addressChanges &+= 1
             records[index].state = preferred > now ? .preferred : .deprecated
             stack.setDeprecated(preferred <= now, records[index].prefix.address, on: interface)
         }

@@ -14,21 +14,75 @@ extension EthernetLink {
     public mutating func transmit(
         into buffer: inout MutableRawSpan, from stack: inout Stack, at now: Instant
     ) -> TransmittedPacket? {
+        var payload = unsafe PayloadFragments()
+        return unsafe transmit(into: &buffer, &payload, largestPacket: nil, from: &stack, at: now)
+    }
+
+    /// The same for a device that gathers, as the stack has it: a large payload stays in the send queue, and `payload` says
+    /// where. `buffer` must still hold the whole frame, for it may have to wait; `largestPacket` counts from the IP header.
+    ///
+    /// The fragments are good until the stack or the link is called again.
+    @unsafe
+    public mutating func transmit(
+        headersInto buffer: inout MutableRawSpan, payload: inout PayloadFragments, largestPacket: Int = 65_535,
+        from stack: inout Stack, at now: Instant
+    ) -> TransmittedPacket? {
+        unsafe transmit(into: &buffer, &payload, largestPacket: largestPacket, from: &stack, at: now)
+    }
+
+    @unsafe
+    private mutating func transmit(
+        into buffer: inout MutableRawSpan, _ payload: inout PayloadFragments, largestPacket: Int?,
+        from stack: inout Stack, at now: Instant
+    ) -> TransmittedPacket? {
         clock(now, &stack)
         guard buffer.byteCount > EthernetHeader.length else { return nil }
         while true {
+            unsafe payload.removeAll()
             if !output.isEmpty, let packet = transmitOwn(into: &buffer, &stack) { return packet }
             var room = buffer._mutatingExtracting(EthernetHeader.length..<buffer.byteCount)
-            guard var packet = stack.transmit(into: &room, on: interface, at: self.now) else { return nil }
+            let next =
+                if let largestPacket {
+                    unsafe stack.transmit(
+                        headersInto: &room, payload: &payload, largestPacket: largestPacket, on: interface,
+                        at: self.now)
+                } else {
+                    stack.transmit(into: &room, on: interface, at: self.now)
+                }
+            guard var packet = next else { return nil }
             packet.length &+= EthernetHeader.length
             packet.headerLength &+= EthernetHeader.length
             packet.transportOffset &+= EthernetHeader.length
             let isIPv4 = buffer.bytes.u8(EthernetHeader.length) &>> 4 == 4
-            guard let hardware = hardware(for: packet, isIPv4: isIPv4, buffer.bytes, &stack) else { continue }
+            let hop = nextHop(of: buffer.bytes, isIPv4: isIPv4, stack)
+            var hardware = knownHardware(hop)
+            if hardware == nil {
+                guard unsafe gather(payload, packet, &buffer) else {
+                    counts.packetsWithoutMemory &+= 1
+                    continue
+                }
+                hardware = hardwareOfOther(hop, packet, buffer.bytes, &stack)
+            }
+            guard let hardware else { continue }
             EthernetHeader(destination: hardware, source: address, payload: isIPv4 ? .ipv4 : .ipv6).write(to: &buffer)
             counts.framesSent &+= 1
             return packet
         }
+    }
+
+    /// Copies a payload that lies elsewhere behind its headers; says whether there was room.
+    @unsafe
+    private func gather(
+        _ payload: PayloadFragments, _ packet: TransmittedPacket, _ buffer: inout MutableRawSpan
+    ) -> Bool {
+        guard packet.length <= buffer.byteCount else { return false }
+        var offset = packet.headerLength
+        for index in unsafe 0..<payload.count {
+            let fragment = unsafe payload[index].bytes
+            buffer.put(fragment, at: offset)
+            offset &+= fragment.byteCount
+        }
+        return true
     }
 
     /// The oldest frame that waits for the device, if the buffer holds it.
@@ -46,26 +100,20 @@ extension EthernetLink {
         return nil
     }
 
-    /// The address a packet in `frame` goes to; `nil` if it does not leave now.
+    /// Where the packet in a frame goes next; `nil` if no route leads there.
     @inline(__always)
-    private mutating func hardware(
-        for packet: TransmittedPacket, isIPv4: Bool, _ frame: RawSpan, _ stack: inout Stack
-    ) -> MACAddress? {
+    private func nextHop(of frame: RawSpan, isIPv4: Bool, _ stack: borrowing Stack) -> IPAddress? {
         let destination =
             isIPv4
             ? IPAddress(ipv4: frame.be32(EthernetHeader.length &+ 16)) : frame.ipv6(EthernetHeader.length &+ 24)
-        guard let hop = nextHop(to: destination, stack) else {
-            // RFC 1122 §3.3.1: no route leads there.
-            counts.packetsWithoutRoute &+= 1
-            stack.reportUnreachable(frame.extracting(EthernetHeader.length..<packet.length), interface)
-            return nil
-        }
-        if let slot = table.find(hop) {
-            if let hardware = use(slot) { return hardware }
-            wait(for: slot, frame, packet, &stack)
-            return nil
-        }
-        return hardwareOfOther(hop, packet, frame, &stack)
+        return nextHop(to: destination, stack)
+    }
+
+    /// The address of a next hop that is a known neighbor.
+    @inline(__always)
+    private mutating func knownHardware(_ hop: IPAddress?) -> MACAddress? {
+        guard let hop, let slot = table.find(hop) else { return nil }
+        return use(slot)
     }
 
     /// Where a packet goes next: what a router named, else by the stack's routes (RFC 4861 §5.2).
@@ -77,11 +125,22 @@ extension EthernetLink {
         return stack.nextHop(to: destination, on: interface)
     }
 
-    /// The address of a hop that is no known neighbor: a group, this host, or one to be asked for.
+    /// The address of a hop that is no known neighbor: a group, this host, or one to be asked for. `nil` if the packet does
+    /// not leave now.
     @inline(never)
     private mutating func hardwareOfOther(
-        _ hop: IPAddress, _ packet: TransmittedPacket, _ frame: RawSpan, _ stack: inout Stack
+        _ hop: IPAddress?, _ packet: TransmittedPacket, _ frame: RawSpan, _ stack: inout Stack
     ) -> MACAddress? {
+        guard let hop else {
+            // RFC 1122 §3.3.1: no route leads there.
+            counts.packetsWithoutRoute &+= 1
+            stack.reportUnreachable(frame.extracting(EthernetHeader.length..<packet.length), interface)
+            return nil
+        }
+        if let slot = table.find(hop) {
+            wait(for: slot, frame, packet, &stack)
+            return nil
+        }
         if hop.isMulticast { return MACAddress(group: hop) }
         if stack.isBroadcastOrMulticast(hop) { return .broadcast }
         if stack.localIndex(hop, on: interface) != nil {

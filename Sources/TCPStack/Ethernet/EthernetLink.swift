@@ -36,6 +36,8 @@ public struct EthernetLink: ~Copyable {
     /// The router that the stack's default route has.
     var defaultRouter: IPAddress?
     var counts = EthernetCounters()
+    /// Grows when an address comes, goes or changes its state: says whether `addresses` is worth another look.
+    public internal(set) var addressChanges: UInt64 = 0
     private var randomCount: UInt64 = 0
 
     /// Nothing is due before.

@@ -15,11 +15,12 @@ final class CaptureFile: Sendable {
 
     private let path: String
     private let file: CInt
-    private let writer = PcapWriter()
+    private let writer: PcapWriter
     private let state = Mutex(State())
 
-    init(path: String) throws {
+    init(path: String, linkType: PcapWriter.LinkType) throws {
         self.path = path
+        writer = PcapWriter(linkType: linkType)
         file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else {
             throw CommandFailure(
@@ -66,12 +67,16 @@ final class CaptureFile: Sendable {
 /// One line a packet on standard error.
 final class TraceLine: Sendable {
     private let start = MonotonicClock.now()
+    private let linkLayer: LinkLayer
+
+    init(_ linkLayer: LinkLayer) { self.linkLayer = linkLayer }
 
     func print(_ packet: RawSpan, _ direction: PacketDirection) {
         let microseconds = (MonotonicClock.now() - start).nanoseconds / 1000
         let fraction = String(microseconds % 1_000_000)
         let padding = String(repeating: "0", count: 6 - fraction.utf8.count)
         let arrow = direction == .received ? "in " : "out"
-        complain("\(microseconds / 1_000_000).\(padding)\(fraction) \(arrow) \(PacketLine.describe(packet))")
+        let line = PacketLine.describe(packet, linkLayer)
+        complain("\(microseconds / 1_000_000).\(padding)\(fraction) \(arrow) \(line)")
     }
 }

@@ -17,14 +17,36 @@ struct LinkOptions: ParsableArguments {
         help: ArgumentHelp(
             "The TUN interface: made and configured if it is not there, attached to as it is if it is.",
             valueName: "name"))
-    var tun: String
+    var tun: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Instead of --tun: a TAP interface, on which our stack is a station of an Ethernet segment with ARP and neighbor discovery.",
+            valueName: "name"))
+    var tap: String?
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
             "An address of our stack with its prefix, as 10.9.0.2/24 or fd09::2/64. May be given more than once.",
             valueName: "cidr"))
-    var address: [String]
+    var address: [String] = []
+
+    @Flag(help: "With --tap: take IPv6 addresses and routes from the segment's routers, and a link-local address.")
+    var autoconfigure = false
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "With --tap: the router to everything beyond our prefixes, one of each family at most.",
+            valueName: "address"))
+    var gateway: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "With --tap: our address on the segment, as 02:00:5e:10:00:01; by default a random one.",
+            valueName: "address"))
+    var mac: String?
 
     @Option(
         parsing: .singleValue,
@@ -46,18 +68,73 @@ struct LinkOptions: ParsableArguments {
     var trace = false
 
     func validate() throws {
-        _ = try links()
+        switch (tun, tap) {
+        case (nil, nil): throw ValidationError("Name an interface: --tun NAME, or --tap NAME for one with Ethernet.")
+        case (_?, _?):
+            throw ValidationError(
+                "Give --tun or --tap, not both: a TUN interface carries IP packets, a TAP interface Ethernet frames.")
+        case (_?, nil):
+            let foreign = [
+                (autoconfigure, "--autoconfigure"), (!gateway.isEmpty, "--gateway"), (mac != nil, "--mac"),
+            ].first { $0.0 }
+            if let foreign {
+                throw ValidationError("\(foreign.1) goes with --tap: behind a TUN interface there is no Ethernet.")
+            }
+        case (nil, _?): break
+        }
+        _ = try station()
+        _ = try gateways()
         if let mtu {
-            let least = try links().contains { !$0.kernel.isIPv4 } ? 1280 : 68
+            let least = try usesIPv6() ? 1280 : 68
             guard (least...65_535).contains(mtu) else {
                 throw ValidationError("--mtu \(mtu) is out of range: use \(least) to 65535.")
             }
         }
     }
 
+    /// Whether our stack has, or will have, addresses of IPv6.
+    func usesIPv6() throws -> Bool { try autoconfigure || links().contains { !$0.kernel.isIPv4 } }
+
+    /// The MAC address that was asked for.
+    func station() throws -> MACAddress? {
+        guard let mac else { return nil }
+        guard let address = MACAddress(mac), address.isUnicast else {
+            throw ValidationError("--mac '\(mac)' is no station's address: write it as 02:00:5e:10:00:01.")
+        }
+        return address
+    }
+
+    /// The routers that were named.
+    func gateways() throws -> [IPAddress] {
+        let links = try links()
+        let gateways = try gateway.map { text in
+            guard let address = IPAddress(text), address.isValidSource, !address.isLoopback else {
+                throw ValidationError("--gateway '\(text)' is no host's address: write it as 10.9.0.1 or fe80::1.")
+            }
+            let isReachable =
+                address.isLinkLocal && !address.isIPv4
+                ? try usesIPv6()
+                : links.contains { ($0.stack.contains(address) || $0.kernel == address) && $0.stack.address != address }
+            guard isReachable else {
+                throw ValidationError(
+                    "--gateway \(address) is no neighbor of ours: name a router in the prefix of an --address.")
+            }
+            return address
+        }
+        for isIPv4 in [true, false] where gateways.count(where: { $0.isIPv4 == isIPv4 }) > 1 {
+            throw ValidationError("Two --gateway of one family: give one for IPv4 and one for IPv6 at most.")
+        }
+        return gateways
+    }
+
     /// The addresses of both ends.
     func links() throws -> [Interface.Link] {
-        guard !address.isEmpty else { throw ValidationError("Give our stack an address: --address 10.9.0.2/24.") }
+        guard !address.isEmpty || autoconfigure else {
+            throw ValidationError(
+                tap == nil
+                    ? "Give our stack an address: --address 10.9.0.2/24."
+                    : "Give our stack an address: --address 10.9.0.2/24, or --autoconfigure for those of routers.")
+        }
         var peers = try peer.map { text in
             guard let address = IPAddress(text) else {
                 throw ValidationError("--peer '\(text)' is no address: write it as 10.9.0.1 or fd09::1.")
@@ -87,51 +164,5 @@ struct LinkOptions: ParsableArguments {
                 "An address is given to both ends: the kernel's and ours must differ; name the kernel's with --peer.")
         }
         return links
-    }
-}
-
-/// An interface that is open, with what watches its packets.
-struct OpenLink {
-    var host: Host
-    var device: LinkDescription
-    var capture: CaptureFile?
-}
-
-/// What there is to say about an interface.
-struct LinkDescription: Sendable {
-    var name: String
-    var mtu: Int
-    var hasOffload: Bool
-    var wasThere: Bool
-    var isUp: Bool
-}
-
-extension LinkOptions {
-    /// Opens the interface and puts a host on it.
-    func open(on loop: EventLoop, configuration: Configuration = Configuration()) throws -> OpenLink {
-        let links = try links()
-        let capture = try pcap.map { try CaptureFile(path: $0) }
-        let tun = try TUNDevice(name: self.tun, offload: offload == .on)
-        if !tun.wasThere { try Interface.configure(self.tun, links: links, mtu: mtu ?? 1500) }
-        try tun.refreshMTU(limit: mtu)
-        guard tun.mtu >= 1280 || links.allSatisfy(\.kernel.isIPv4) else {
-            throw DeviceError.invalid("\(self.tun) has an MTU of \(tun.mtu): IPv6 needs at least 1280; raise it.")
-        }
-        let description = LinkDescription(
-            name: tun.name, mtu: tun.mtu, hasOffload: tun.offload.superSegments, wasThere: tun.wasThere,
-            isUp: Interface.isUp(tun.name))
-        let addresses = links.map(\.stack)
-        let host: Host
-        if capture != nil || trace {
-            let line = trace ? TraceLine() : nil
-            let device = ObservedDevice(tun) { packet, direction in
-                capture?.append(packet)
-                line?.print(packet, direction)
-            }
-            host = Host(device: device, addresses: addresses, configuration: configuration, loop: loop)
-        } else {
-            host = Host(device: tun, addresses: addresses, configuration: configuration, loop: loop)
-        }
-        return OpenLink(host: host, device: description, capture: capture)
     }
 }

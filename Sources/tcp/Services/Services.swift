@@ -3,6 +3,7 @@ import Glibc
 import TCPEngine
 import TCPRuntime
 import TCPStack
+import TCPWire
 
 /// What a port is served with.
 protocol Service: Sendable {

@@ -41,9 +41,21 @@ final class EthernetHost {
     var link: EthernetLink
     let address: MACAddress
     var events: [StackEvent] = []
+    /// Whether its device gathers a frame from its headers and the send queue.
+    var gathers = false
+    /// Frames that were gathered.
+    private(set) var gatheredFrames = 0
     /// Whether its frames reach nobody, and none reaches it.
     var isUnplugged = false
     private var buffer = [UInt8](repeating: 0, count: 65_700)
+    /// The addresses at the last audit, and how many changes the link had told of.
+    private var seen: [OwnAddress] = []
+    private var seenChanges: UInt64 = 0
+
+    private struct OwnAddress: Equatable {
+        var prefix: AddressPrefix
+        var state: LinkAddressState
+    }
 
     init(
         _ number: Int, _ configuration: EthernetConfiguration, stack settings: Configuration, at now: Instant,
@@ -62,10 +74,20 @@ final class EthernetHost {
         defer { buffer = room }
         var span = room.mutableSpan
         var bytes = span.mutableBytes
-        guard link.wantsToTransmit(stack), let packet = link.transmit(into: &bytes, from: &stack, at: now) else {
+        guard link.wantsToTransmit(stack) else { return nil }
+        guard gathers else {
+            guard let packet = link.transmit(into: &bytes, from: &stack, at: now) else { return nil }
+            return (Array(room[0..<packet.length]), packet)
+        }
+        var payload = PayloadFragments()
+        guard let packet = link.transmit(headersInto: &bytes, payload: &payload, from: &stack, at: now) else {
             return nil
         }
-        return (Array(room[0..<packet.length]), packet)
+        guard payload.count > 0 else { return (Array(room[0..<packet.length]), packet) }
+        gatheredFrames += 1
+        var octets = Array(room[0..<packet.headerLength])
+        for index in 0..<payload.count { octets += payload[index] }
+        return (octets, packet)
     }
 
     func receive(_ frame: [UInt8], at now: Instant) {
@@ -88,6 +110,9 @@ final class EthernetHost {
         if let fault = link.audit(stack) ?? stack.audit() { return "\(fault)" }
         if stack.budgetUsed != stack.memory.total { return "\(stack.budgetUsed) charged, \(stack.memory.total) held" }
         if stack.memory.neighbors != link.memoryBytes { return "the link's memory is not the stack's" }
+        let states = link.addresses.map { OwnAddress(prefix: $0.prefix, state: $0.state) }
+        if states != seen, link.addressChanges == seenChanges { return "an address changed, and nobody was told" }
+        (seen, seenChanges) = (states, link.addressChanges)
         return nil
     }
 
