@@ -113,6 +113,8 @@ struct ListenerTests {
             one.expect(.rst)
         }
         #expect(first.host.stack.memory.connectionCount == 0)
+        // No cookie was ever sent, and none is looked for.
+        #expect(first.host.stack.counters.cookiesRefused == 0)
         let listener = try #require(first.listener)
         #expect(first.host.accept(listener) == nil)
     }

@@ -42,6 +42,23 @@ struct PressureTests {
         }
     }
 
+    @Test("Idle buffers are not in the way of a new connection", arguments: Family.allCases)
+    func idleBuffersYield(family: Family) {
+        let peer = ScriptedPeer(family, Self.configuration(320 << 10) { _ in })
+        peer.establish()
+        for _ in 0..<140 { peer.send(length: 1400) }
+        peer.expectRead(140 * 1400)
+        #expect(peer.host.stack.memory.idleBuffers > 128 << 10)
+        // All else is taken by listeners.
+        var port: UInt16 = 1000
+        while (try? peer.host.stack.listen(on: port, at: peer.host.now)) != nil { port += 1 }
+        let late = ScriptedPeer(family, host: peer.host, port: 4001)
+        late.listener = peer.listener
+        late.beginPassive()
+        #expect(late.host.stack.memory.halfOpenCount == 1)
+        #expect(late.host.stack.audit() == nil)
+    }
+
     @Test(
         "A window does not grow past what was told last, and its right edge stays [RFC 9293 SHLD-14, MUST-39]",
         arguments: Family.allCases)
