@@ -33,9 +33,9 @@ struct Serve: ParsableCommand {
 
     @Option(help: ArgumentHelp("Serve the files of this directory by HTTP on port 80.", valueName: "directory"))
     var http: String?
-    @Option(help: "Send back what comes (RFC 862) on this port.")
+    @Option(help: "Send back what comes (RFC 862) on this port, by TCP and by UDP.")
     var echo: UInt16?
-    @Option(help: "Throw away what comes (RFC 863) on this port.")
+    @Option(help: "Throw away what comes (RFC 863) on this port, by TCP and by UDP.")
     var discard: UInt16?
     @Option(help: "Send characters without end (RFC 864) on this port.")
     var chargen: UInt16?
@@ -71,7 +71,9 @@ struct Serve: ParsableCommand {
                 for service in services {
                     listeners.append((service, try await host.listen(on: service.port, options: service.options)))
                 }
-                try await serve(listeners, on: host, announcement, until: signals)
+                var sockets: [(DatagramService, UDPSocket)] = []
+                for service in datagramServices { sockets.append((service, try await host.openUDP(on: service.port))) }
+                try await serve(listeners, sockets, on: host, announcement, until: signals)
                 await farewell(host)
             }
             open.capture?.flush()
@@ -93,10 +95,19 @@ struct Serve: ParsableCommand {
         return services
     }
 
+    /// What RFC 862 and RFC 863 say of UDP; characters without end (RFC 864) would be sent to whoever is named as a source.
+    private var datagramServices: [DatagramService] {
+        [
+            echo.map { DatagramService(port: $0, sendsBack: true) },
+            discard.map { DatagramService(port: $0, sendsBack: false) },
+        ]
+        .compactMap(\.self)
+    }
+
     /// Serves until a signal comes or the interface is lost.
     private func serve(
-        _ listeners: [(any Service, TCPListener)], on host: Host, _ announcement: ServeAnnouncement,
-        until signals: SignalWatch
+        _ listeners: [(any Service, TCPListener)], _ sockets: [(DatagramService, UDPSocket)], on host: Host,
+        _ announcement: ServeAnnouncement, until signals: SignalWatch
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -105,6 +116,7 @@ struct Serve: ParsableCommand {
             group.addTask { try await host.waitUntilEnded() }
             group.addTask { try await announce(announcement, host) }
             for (service, listener) in listeners { group.addTask { try await service.run(listener) } }
+            for (service, socket) in sockets { group.addTask { try await service.run(socket) } }
             let first = await group.nextResult()
             await host.shutdown()
             group.cancelAll()
