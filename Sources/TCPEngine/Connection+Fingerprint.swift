@@ -64,6 +64,7 @@ extension Connection {
         hash.add(path.awaitsProof)
         hash.add(path.searches)
         hash.add(path.triesTop)
+        hash.add(path.topIsOpen)
         hash.add(
             UInt64(path.searchHigh) | UInt64(path.probeSize) &<< 16 | UInt64(path.failures) &<< 32
                 | UInt64(path.timeouts) &<< 40)

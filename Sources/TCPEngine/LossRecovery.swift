@@ -47,7 +47,7 @@ extension Connection {
                 recovery.inflations &-= 1
                 congestion.window = min(congestion.window &+ UInt32(segmentSize), 1 &<< 30)
             }
-        case .timeout, .resized: break
+        case .timeout, .resized, .divided: break
         case .open, nil: detectLoss(&context)
         }
     }
@@ -107,15 +107,15 @@ extension Connection {
             } else {
                 partialAcknowledgment(acknowledged, recovery)
             }
-        case .timeout, .resized:
+        case .timeout, .resized, .divided:
             recovery.timeouts = 0
             // RFC 3465 §2.3: one segment an acknowledgment while the window of the timeout is repaired.
             grow(by: acknowledged, inFlight: Int(congestion.window), limit: 1)
             if send.unacknowledged >= recovery.point {
-                let wasResized = recovery.phase == .resized
+                let wasDivided = recovery.phase == .divided
                 recovery.phase = .open
                 // What else was lost waited for this.
-                if wasResized, !recovery.sacked.isEmpty { detectLoss(&context) }
+                if wasDivided, !recovery.sacked.isEmpty { detectLoss(&context) }
             }
         }
         if recovery.phase == .open, recovery.sacked.isEmpty { dropRecovery(&context) }

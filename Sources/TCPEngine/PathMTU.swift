@@ -17,6 +17,8 @@ package struct PathSize {
     package var searches = false
     /// The next probe is of the largest size that is not ruled out.
     package var triesTop = false
+    /// No losses have ruled out the largest size: it is tried once more before the search ends.
+    package var topIsOpen = false
     /// The largest size that is not ruled out: RFC 4821's search_high.
     package var searchHigh = UInt16.max
     /// The size of the probe in flight; zero is none.

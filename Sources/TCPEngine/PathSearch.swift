@@ -50,8 +50,13 @@ extension Connection {
 
     /// Nothing is ruled out. The largest size comes first: what looked like a black hole may have been an outage.
     private mutating func widenSearch() {
-        path.searchHigh = .max
+        openTop(.max)
+    }
+
+    private mutating func openTop(_ size: UInt16) {
+        path.searchHigh = size
         path.triesTop = true
+        path.topIsOpen = true
         path.failures = 0
     }
 
@@ -105,10 +110,12 @@ extension Connection {
     private var sizeToProbe: Int? {
         let low = Int(path.size)
         let high = min(Int(path.searchHigh), ceiling)
-        guard high &- low >= PathSize.worthwhile else { return nil }
-        // A success costs one round trip, a failure three windows of them: so a quarter of the way, not half. Never more
-        // than twice the size, so that two segments make a lost probe good.
-        var size = min(path.triesTop ? high : low &+ (high &- low) / 4, 2 &* low)
+        let range = high &- low
+        guard range >= PathSize.worthwhile else { return nil }
+        // A success costs a round trip, a failure three windows of them: so a quarter of the way, not half.
+        let takesTop = path.triesTop || path.topIsOpen && range < 4 &* PathSize.worthwhile
+        // Never more than twice the size, so that two segments make a lost probe good.
+        var size = min(takesTop ? high : low &+ range / 4, 2 &* low)
         // What most paths carry comes before what is larger.
         let common = flags.contains(.ipv4) ? 1460 : 1440
         if low < common, common < size { size = common }
@@ -177,7 +184,7 @@ extension Connection {
     }
 
     private mutating func startRepair(_ recovery: Recovery, _ context: inout Context) -> Bool {
-        recovery.phase = .resized
+        recovery.phase = .divided
         recovery.point = path.probeEnd
         recovery.lostBefore = path.probeEnd
         recovery.retransmitted = send.unacknowledged
@@ -192,12 +199,16 @@ extension Connection {
         context.probesLost &+= 1
         let size = path.probeSize
         path.probeSize = 0
-        // If a report ruled it out already, the next is another size.
-        if size <= path.searchHigh {
+        if path.triesTop, Int(size) == min(Int(path.searchHigh), ceiling) {
+            // Once is enough to begin from below; that it is too large is not settled.
+            path.triesTop = false
+        } else if size <= path.searchHigh {
+            // If a report has ruled it out already, this is no news.
             path.failures &+= 1
             if path.failures >= PathSize.probes {
                 path.searchHigh = size &- 1
                 path.triesTop = false
+                path.topIsOpen = false
                 path.failures = 0
             }
         }
@@ -214,9 +225,7 @@ extension Connection {
     /// it is no news; and if the probe arrives it was no truth either (RFC 5927 §7.2).
     mutating func probeReported(_ size: Int) {
         guard size >= Int(path.size), size < Int(path.probeSize) else { return }
-        path.searchHigh = UInt16(size)
-        path.triesTop = true
-        path.failures = 0
+        openTop(UInt16(size))
     }
 
     /// Whether the octet is one of the probe in flight.

@@ -52,7 +52,7 @@ extension Connection {
 
     /// Octets believed to be in the network.
     package var pipe: Int {
-        if let recovery, flags.contains(.sack) || recovery.phase == .timeout || recovery.phase == .resized {
+        if let recovery, flags.contains(.sack) || recovery.countsPipe {
             return recovery.pipe(from: send.unacknowledged, to: send.next)
         }
         return inFlight
@@ -197,9 +197,7 @@ extension Connection {
             guard let recovery, recovery.phase != .open else { return nil }
             let room = Int(congestion.window) &- pipe
             if let lost = recovery.nextLost(from: start) {
-                // What takes the place of something larger needs no more room than that had.
-                let needed = recovery.phase == .resized ? min(size, lost.end.distance(from: lost.start)) : size
-                guard room >= needed || pipe == 0 else { return nil }
+                guard room >= size || pipe == 0 || recovery.phase == .divided else { return nil }
                 (start, end) = lost
             } else if recovery.phase == .fast, unsent == 0, room >= size,
                 let uncertain = recovery.nextUncertain(from: start)
