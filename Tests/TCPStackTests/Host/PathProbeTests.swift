@@ -212,7 +212,7 @@ struct PathProbeTests {
     }
 
     @Test(
-        "Lost with others it tells nothing: the window falls, and the same size is tried again [6691-7, §7.6.4]",
+        "Lost with others it tells nothing: the window falls, and the same size is tried again [6691-7, RFC 4821 §7.6.4]",
         arguments: Family.allCases)
     func inconclusive(family: Family) {
         let (peer, end) = probed(family)
@@ -228,6 +228,7 @@ struct PathProbeTests {
         // As soon as the loss is repaired.
         peer.send(ack: max(end, peer.received))
         #expect(peer.pending.contains { $0.length == top })
+        #expect(peer.host.stack.counters.pathProbesSent == 2)
     }
 
     @Test(
@@ -249,6 +250,8 @@ struct PathProbeTests {
     func reported(family: Family) throws {
         let (peer, end) = probed(family)
         peer.reportTooBig(mtu: 1400, about: 1)
+        // Less than what arrives is no truth.
+        peer.reportTooBig(mtu: 1000, about: 1)
         peer.expectNothing()
         #expect(peer.segmentSize == family.baseSize)
         loseProbe(peer)
@@ -272,6 +275,17 @@ struct PathProbeTests {
         peer.send(ack: end)
         peer.expect(.ack, seq: end, length: family.topSize)
         #expect(peer.segmentSize == family.topSize)
+    }
+
+    @Test("When it arrives, sizes that a report ruled out are probed all the same [6691-5, 6691-7]")
+    func disproved() {
+        let peer = opened(.ipv4, offer: ScriptedPeer.Offer(mss: 8960, windowScale: 7, sack: true)) { $0.mtu = 9000 }
+        peer.write(60_000)
+        #expect(peer.pending.first?.length == 1460)
+        peer.discard()
+        peer.reportTooBig(mtu: 1340, about: 1)
+        peer.send(ack: peer.received)
+        #expect(peer.pending.map(\.length).max() == 2920)
     }
 
     @Test("A report about another segment than the probe counts as ever, and the probe for nothing [6691-3, 6691-7]")
@@ -305,12 +319,15 @@ struct PathProbeTests {
 
     @Test("Where the congestion window lacks room for a probe, the next segments wait until it has [6691-9]")
     func waits() {
-        let peer = opened(.ipv4) { $0.initialSegments = 6 }
-        // No data yet for a probe, but for six segments that fill the window.
+        let peer = opened(.ipv4) { $0.initialSegments = 5 }
+        // Four segments of five: there is room for another, but none for a probe.
         for _ in 0..<4 { peer.write(1024) }
         #expect(peer.discard() == 4)
         peer.write(20_000)
-        #expect(peer.host.stack.counters.pathProbesSent == 1)
+        peer.expectNothing()
+        peer.send(ack: 1025)
+        peer.expect(.ack, seq: 4097, length: 1460)
+        peer.expect(.ack, seq: 5557, length: 1024)
         let (full, _) = probed(.ipv4) { $0.initialSegments = 5 }
         #expect(full.received <= 1 + 5 * 1024)
         loseProbe(full)
