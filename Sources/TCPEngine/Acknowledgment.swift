@@ -70,6 +70,7 @@ extension Connection {
     private mutating func acknowledgeNew(
         _ number: SequenceNumber, _ header: TCPHeader, _ context: inout Context
     ) {
+        context.forwardProgress &+= 1
         let before = inFlight
         let acknowledgesFin = isFinSent && number == send.next
         let total = number.distance(from: send.unacknowledged)
@@ -139,6 +140,7 @@ extension Connection {
 
     /// The handshake is complete on this side: the peer's window counts from here.
     mutating func establish(_ header: TCPHeader, _ context: inout Context) {
+        context.forwardProgress &+= 1
         let isSyn = header.flags.contains(.syn)
         send.window = UInt32(header.window) &<< UInt32(isSyn ? 0 : send.scale)
         send.maximumWindow = max(send.maximumWindow, send.window)

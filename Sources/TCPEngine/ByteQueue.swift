@@ -107,6 +107,23 @@ package struct ByteQueue: ~Copyable {
         }
     }
 
+    /// Copies the first `count` octets, which were placed but are not counted as part of the queue yet.
+    package func copyPlaced(
+        _ count: Int, to target: inout MutableRawSpan, at targetOffset: Int, _ pool: borrowing BlockPool
+    ) {
+        var done = 0
+        var position = Int(headOffset)
+        while done < count, position / BlockPool.blockSize < Int(blockCount) {
+            let start = position % BlockPool.blockSize
+            let part = min(BlockPool.blockSize &- start, count &- done)
+            let slot = (Int(first) &+ position / BlockPool.blockSize) & (ring.count &- 1)
+            guard ring[slot] != BlockPool.none else { return }
+            pool.copy(ring[slot], start..<start &+ part, to: &target, at: targetOffset &+ done)
+            done &+= part
+            position &+= part
+        }
+    }
+
     /// Gives the places where `count` octets lie, `offset` after the head, in their order: as few as there can be. They are
     /// good until octets are taken from the queue.
     @unsafe

@@ -61,6 +61,8 @@ package struct Context: ~Copyable {
     /// The connection at hand wants a bare reset sent with this sequence number (RFC 9293 §3.10.7, "<SEQ=SEG.ACK>").
     package var bareReset: SequenceNumber?
     package var retransmittedSegments: UInt64 = 0
+    /// Acknowledgments of something new: what was sent arrives (RFC 4861 §7.3.1 calls it forward progress).
+    package var forwardProgress: UInt64 = 0
     package var challengeAcknowledgments: UInt64 = 0
     package var blackHoles: UInt64 = 0
     package var probesSent: UInt64 = 0

@@ -28,6 +28,7 @@ public actor Host {
     /// By slot of the connection.
     var flows: [FlowRecord] = []
     var listeners: [ListenerID: ListenerRecord] = [:]
+    var sockets: [UDPSocketID: DatagramRecord] = [:]
     private var closeWaiters: [UnsafeContinuation<Void, Never>] = []
     /// Whether the host still runs.
     public private(set) var isRunning = true
@@ -125,6 +126,10 @@ public actor Host {
             var record = listeners.removeValue(forKey: id)
             record?.wakeAll()
         }
+        for id in Array(sockets.keys) {
+            var record = sockets.removeValue(forKey: id)
+            record?.wakeAll()
+        }
         for waiter in closeWaiters { waiter.resume() }
         closeWaiters = []
     }
@@ -174,6 +179,7 @@ public actor Host {
         while let event = stack.nextEvent() {
             switch event {
             case .acceptable(let id): listeners[id]?.wakeAll()
+            case .datagrams(let id, let readiness): wake(id, readiness)
             case .connection(let id, let readiness): wake(id, readiness)
             }
         }

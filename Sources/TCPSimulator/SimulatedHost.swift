@@ -195,6 +195,7 @@ public final class SimulatedHost: SimulatedNode {
         case .acceptable(let listener):
             drainStateChanges()
             accept(listener)
+        case .datagrams: break
         case .connection(let id, let readiness):
             drainStateChanges()
             guard let connection = connections[id] else { return }

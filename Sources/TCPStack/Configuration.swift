@@ -2,12 +2,15 @@ package import TCPWire
 
 /// What a stack is told when it is made.
 public struct Configuration: Sendable {
-    /// The link's MTU in octets: 68...65535 with IPv4, at least 1280 with IPv6.
+    /// The first link's MTU in octets: 68...65535 with IPv4, at least 1280 with IPv6. Others are added by `addInterface`.
     public var mtu = 1500
     /// Whether the link takes packets of up to 64 KiB with a segment size to cut them by (generic segmentation offload).
     public var superSegments = false
     /// Whether the link finishes TCP checksums; packets then carry the sum of the pseudo-header alone.
     public var checksumOffload = false
+    /// Whether packets for which there is no route leave by the first link: right for a tunnel, where nobody has to be
+    /// found who takes them.
+    public var takesEverything = true
     /// All the memory the stack may hold, in bytes.
     public var memoryBudget = 64 << 20
     /// The most octets one connection keeps for sending, unacknowledged ones included.
@@ -67,6 +70,17 @@ public struct Configuration: Sendable {
     /// How long a connection keeps to what its path took before a larger segment is tried again: at least five minutes (RFC
     /// 1191 §6.3, RFC 4821 §7.3; RFC 8899 §5.1.1, PMTU_RAISE_TIMER, has 600 s).
     public var pathRaiseInterval: Duration = .seconds(600)
+    /// Octets of ICMP messages that may wait for a link: four of the largest echo replies.
+    public var icmpBuffer = 256 << 10
+    /// Octets that may wait to be read in a UDP socket, 40 besides each datagram's own; one datagram always may. All together
+    /// take no more than a quarter of the budget.
+    public var udpReceiveBuffer = 128 << 10
+    /// Octets that may wait for the link from a UDP socket, 40 besides each datagram's own; one datagram always may.
+    public var udpSendBuffer = 128 << 10
+    /// ICMP errors sent a second, to all together and to one source (an IPv6 /64): zero is none (RFC 4443 §2.4 f).
+    public var icmpErrorRate = 100
+    /// See `icmpErrorRate`.
+    public var icmpErrorRatePerSource = 10
     /// Whether `nextStateChange` has something to give.
     public var recordsStateChanges = false
     /// Whether every packet that arrives must have a right TCP checksum, even if the link vouches for it.

@@ -1,13 +1,12 @@
 import TCPEngine
 import TCPWire
 
-/// A packet that belongs to no connection's transmit list: a reset, a SYN-ACK, an acknowledgment in TIME-WAIT, an echo reply.
+/// A segment that belongs to no connection's transmit list: a reset, a SYN-ACK, an acknowledgment in TIME-WAIT.
 struct ControlPacket {
     enum Kind: UInt8 {
         case reset
         case synAck
         case acknowledgment
-        case echoReply
     }
 
     var kind: Kind
@@ -16,7 +15,7 @@ struct ControlPacket {
     var sequence = SequenceNumber(0)
     var acknowledgment = SequenceNumber(0)
     var hasAcknowledgment = false
-    /// SYN-ACK and acknowledgment: the small entry. Echo reply: octets of the message.
+    /// SYN-ACK and acknowledgment: the small entry.
     var entry: UInt32 = 0
     var trafficClass: UInt8 = 0
     /// Reset of a connection: its TTL or hop limit; zero is the configuration's.
@@ -28,18 +27,11 @@ struct ControlPacket {
 /// What waits for the link, oldest first, within a limit: a flood of packets that call for replies costs no memory.
 struct ControlQueue: ~Copyable {
     static let limit = 1024
-    /// Octets of echo messages that may wait: four of the largest that come in fragments.
-    static let echoLimit = 256 << 10
 
     private var packets: [ControlPacket] = []
     private var head = 0
-    var echoes = ByteQueue()
-    /// The reply of which fragments have left and others have not: its octets are the first of `echoes`.
-    var outgoing: OutgoingDatagram?
-    /// The checksum of that reply.
-    var outgoingChecksum: UInt16 = 0
 
-    var isEmpty: Bool { head == packets.count && outgoing == nil }
+    var isEmpty: Bool { head == packets.count }
 
     /// What waits, oldest first.
     var waiting: ArraySlice<ControlPacket> { packets[head...] }

@@ -24,6 +24,12 @@ public struct Counters: Sendable {
     public package(set) var pathProbesLost: UInt64 = 0
     /// Replies that were not sent because too many waited already.
     public package(set) var repliesDropped: UInt64 = 0
+    /// UDP datagrams whose checksum and length were right.
+    public package(set) var datagramsReceived: UInt64 = 0
+    /// ICMP errors queued about packets that came.
+    public package(set) var errorsSent: UInt64 = 0
+    /// ICMP errors not sent because of the limits on their rate.
+    public package(set) var errorsSuppressed: UInt64 = 0
     /// Fragments handed to `receive` for an address of this host.
     public package(set) var fragmentsReceived: UInt64 = 0
     /// Datagrams that became whole.
@@ -33,7 +39,7 @@ public struct Counters: Sendable {
     /// Connections that ended because a state was reached that cannot be.
     public package(set) var impossibleStates: UInt64 = 0
 
-    private var faults: InlineArray<32, UInt64> = .init(repeating: 0)
+    private var faults: InlineArray<48, UInt64> = .init(repeating: 0)
 
     package init() {}
 

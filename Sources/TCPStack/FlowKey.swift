@@ -42,7 +42,7 @@ package struct FlowKey: Equatable {
     }
 
     private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
-        let product = left.multipliedFullWidth(by: right | 1)
+        let product = left.multipliedFullWidth(by: right)
         return product.high ^ product.low
     }
 

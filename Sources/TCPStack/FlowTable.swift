@@ -10,7 +10,12 @@ struct FlowID: Equatable {
     var slot: UInt32 { rawValue & 0xFF_FFFF }
 }
 
-/// Finds a connection or a small entry by its key: open addressing with linear probing, four bytes a bucket (seven bits of
+/// What a flow table's numbers stand for.
+protocol FlowKeys: ~Copyable {
+    func key(of id: FlowID) -> FlowKey
+}
+
+/// Finds a connection, a small entry or a socket by its key: open addressing with linear probing, four bytes a bucket (seven bits of
 /// the hash, what it is, where it is), so that the table adds at most 11 bytes to each.
 struct FlowTable: ~Copyable {
     private var buckets: [UInt32]
@@ -30,7 +35,7 @@ struct FlowTable: ~Copyable {
     private static func bucket(_ hash: UInt32, _ id: FlowID) -> UInt32 { tag(hash) &<< 25 | id.rawValue }
 
     /// What stands under `key`.
-    func find(_ key: FlowKey, hash: UInt32, _ tables: borrowing Tables) -> FlowID? {
+    func find<Keys: FlowKeys & ~Copyable>(_ key: FlowKey, hash: UInt32, _ tables: borrowing Keys) -> FlowID? {
         let mask = buckets.count &- 1
         var index = Int(hash) & mask
         let tag = FlowTable.tag(hash)
@@ -46,8 +51,8 @@ struct FlowTable: ~Copyable {
     }
 
     /// Adds `id` under a key that is not there yet; says whether there was memory.
-    mutating func insert(
-        _ id: FlowID, hash: UInt32, _ tables: borrowing Tables, _ secret: StackSecret, _ budget: inout Budget
+    mutating func insert<Keys: FlowKeys & ~Copyable>(
+        _ id: FlowID, hash: UInt32, _ tables: borrowing Keys, _ secret: StackSecret, _ budget: inout Budget
     ) -> Bool {
         if (count &+ 1) &* 4 > buckets.count &* 3 {
             guard resize(to: buckets.count &* 2, tables, secret, &budget) || count &+ 1 < buckets.count else {
@@ -82,8 +87,8 @@ struct FlowTable: ~Copyable {
     }
 
     /// Removes `id`; what it named must still be stored.
-    mutating func remove(
-        _ id: FlowID, hash: UInt32, _ tables: borrowing Tables, _ secret: StackSecret, _ budget: inout Budget
+    mutating func remove<Keys: FlowKeys & ~Copyable>(
+        _ id: FlowID, hash: UInt32, _ tables: borrowing Keys, _ secret: StackSecret, _ budget: inout Budget
     ) {
         guard var hole = index(of: id, hash: hash) else { return }
         let mask = buckets.count &- 1
@@ -112,8 +117,8 @@ struct FlowTable: ~Copyable {
         }
     }
 
-    private mutating func resize(
-        to capacity: Int, _ tables: borrowing Tables, _ secret: StackSecret, _ budget: inout Budget
+    private mutating func resize<Keys: FlowKeys & ~Copyable>(
+        to capacity: Int, _ tables: borrowing Keys, _ secret: StackSecret, _ budget: inout Budget
     ) -> Bool {
         guard budget.reserve(capacity &* 4) else { return false }
         var old = [UInt32](repeating: FlowTable.vacant, count: capacity)

@@ -211,16 +211,14 @@ struct FragmentTable: ~Copyable {
         }
     }
 
-    /// Gives up the datagrams whose time is over (RFC 1122 §3.3.2: counted from the first fragment, whatever came since).
-    mutating func expire(_ context: inout Context, _ counts: inout Counters) {
-        guard deadline <= context.now else { return }
+    /// A datagram whose time is over (RFC 1122 §3.3.2: counted from the first fragment, whatever came since).
+    func expired(at now: Instant) -> UInt32? {
+        guard deadline <= now else { return nil }
         var slot = datagrams.next(from: 0)
         while let index = slot {
-            if datagrams[index].expiry <= context.now {
-                if datagrams[index].fault == nil { counts.count(.fragmentTimeout) }
-                remove(index, &context)
-            }
+            if datagrams[index].expiry <= now { return index }
             slot = datagrams.next(from: index &+ 1)
         }
+        return nil
     }
 }

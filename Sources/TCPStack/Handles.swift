@@ -53,6 +53,8 @@ public enum StackEvent: Hashable, Sendable {
     case acceptable(ListenerID)
     /// A connection changed in the ways the set names. Several changes are one event.
     case connection(ConnectionID, Readiness)
+    /// A UDP socket has datagrams to read, room for a send that found none, or an error to tell.
+    case datagrams(UDPSocketID, Readiness)
 }
 
 /// What a read brought.
@@ -126,6 +128,8 @@ public struct ConnectionStatus: Sendable {
 public enum OpenError: UInt8, Error, Sendable {
     /// No address of this stack is of the remote address's family, or the local address asked for is not its own.
     case noLocalAddress
+    /// No route leads to the remote address.
+    case noRoute
     /// The remote address is unspecified, broadcast or multicast (RFC 9293 MUST-46), or a port is zero.
     case invalidAddress
     /// There is a listener there already, or a connection with the same four-tuple.
@@ -139,6 +143,7 @@ public enum OpenError: UInt8, Error, Sendable {
     public var explanation: String {
         switch self {
         case .noLocalAddress: "No local address fits: give the stack an address of the remote address's family."
+        case .noRoute: "No route leads there: add one, or give the stack an address whose prefix holds the remote's."
         case .invalidAddress: "The address is no unicast address, or the port is zero: name one host and one port."
         case .addressInUse: "That address and port are in use: choose another port, or end what uses it."
         case .noPortLeft: "No ephemeral port is free towards that endpoint: end some connections to it first."

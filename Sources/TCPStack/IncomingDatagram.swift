@@ -109,6 +109,12 @@ struct IncomingDatagram: ~Copyable {
         if codepoints & 0b1000 != 0, codepoints & 0b0001 != 0 { throw .fragmentMismatch }
     }
 
+    /// The header of the first fragment and how many octets it brought, if it came.
+    var firstFragment: (header: IPHeader, count: Int)? {
+        guard let first, let range = ranges.first, range.start == 0 else { return nil }
+        return (first, Int(range.end))
+    }
+
     /// The header of the whole.
     var header: IPHeader? {
         guard let first else { return nil }

@@ -16,8 +16,16 @@ public struct MemoryReport: Sendable, Hashable {
     public var recovery = 0
     /// Listeners and their queues.
     public var listeners = 0
+    /// UDP sockets; what waits in them is in `buffers`.
+    public var datagramSockets = 0
+    /// Own addresses and routes.
+    public var routing = 0
+    /// What Ethernet links hold: neighbors, packets that wait for them, addresses, routers.
+    public var neighbors = 0
     /// Connections there are, in any state but LISTEN, SYN-RECEIVED entries and TIME-WAIT entries.
     public var connectionCount = 0
+    /// UDP sockets.
+    public var datagramSocketCount = 0
     /// Half-open entries.
     public var halfOpenCount = 0
     /// TIME-WAIT entries.
@@ -26,6 +34,7 @@ public struct MemoryReport: Sendable, Hashable {
     /// Everything held, in bytes.
     public var total: Int {
         connections + smallEntries + tables + buffers + idleBuffers + fragments + recovery + listeners
+            + datagramSockets + routing + neighbors
     }
 
     /// An empty report.

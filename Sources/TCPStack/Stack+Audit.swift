@@ -30,7 +30,15 @@ extension Stack {
         if fragments.datagrams.count > 0, fragments.deadline == .distantFuture {
             return "fragments have a deadline nobody knows"
         }
-        var blocks = control.echoes.heldBlocks &+ fragmentBlocks
+        var blocks = fragmentBlocks
+        for link in 0..<interfaceCount {
+            blocks &+= interfaces[link].messages[0].octets.heldBlocks &+ interfaces[link].messages[1].octets.heldBlocks
+        }
+        var socket = udp.sockets.next(from: 0)
+        while let index = socket {
+            blocks &+= udp.sockets[index].received.heldBlocks
+            socket = udp.sockets.next(from: index &+ 1)
+        }
         var recovery = 0
         var slot = tables.connections.next(from: 0)
         while let index = slot {
@@ -136,15 +144,17 @@ extension Stack {
             (previous, slot) = (slot, tables.connections[slot].ready.next)
         }
         if ready.tail != previous { return "the ready list's end is wrong" }
-        previous = .max
-        slot = transmitting.head
-        while slot != .max {
-            guard tables.connections.contains(slot), tables.connections[slot].marks.contains(.inTransmitList),
-                tables.connections[slot].transmit.previous == previous
-            else { return "the transmit list is broken" }
-            (previous, slot) = (slot, tables.connections[slot].transmit.next)
+        for link in 0..<interfaceCount {
+            previous = .max
+            slot = interfaces[link].transmitting.head
+            while slot != .max {
+                guard tables.connections.contains(slot), tables.connections[slot].marks.contains(.inTransmitList),
+                    tables.connections[slot].transmit.previous == previous
+                else { return "a transmit list is broken" }
+                (previous, slot) = (slot, tables.connections[slot].transmit.next)
+            }
+            if interfaces[link].transmitting.tail != previous { return "a transmit list's end is wrong" }
         }
-        if transmitting.tail != previous { return "the transmit list's end is wrong" }
         for listener in listeners {
             for index in listener.head..<listener.queue.count {
                 let waiting = listener.queue[index]

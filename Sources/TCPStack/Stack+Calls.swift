@@ -90,12 +90,12 @@ extension Stack {
     // MARK: Active OPEN
 
     /// Opens a connection. The first SYN is sent when the link next asks; `.opened` or `.ended` tells how it went. Without
-    /// an address the stack takes its first of the family, one that shares the remote's prefix before others; without a
-    /// port an ephemeral one (RFC 6056).
+    /// a link the routes choose one, without an address the stack does (RFC 6724), without a port it takes an ephemeral
+    /// one (RFC 6056).
     ///
-    /// - Throws: `invalidAddress`, `noLocalAddress`, `addressInUse`, `noPortLeft`, `noMemory`.
+    /// - Throws: `invalidAddress`, `noRoute`, `noLocalAddress`, `addressInUse`, `noPortLeft`, `noMemory`.
     public mutating func connect(
-        to remote: Endpoint, from address: IPAddress? = nil, port: UInt16 = 0,
+        to remote: Endpoint, from address: IPAddress? = nil, port: UInt16 = 0, on interface: InterfaceID? = nil,
         options: ConnectionOptions = ConnectionOptions(), at now: Instant
     ) throws(OpenError) -> ConnectionID {
         context.now = max(context.now, now)
@@ -103,7 +103,7 @@ extension Stack {
         guard remote.port != 0, remote.address.isValidSource, !isBroadcastOrMulticast(remote.address) else {
             throw .invalidAddress
         }
-        let local = try sourceAddress(for: remote.address, address)
+        let local = try sourceAddress(for: remote.address, address, on: interface)
         var key = FlowKey(remote: remote.address, remotePort: remote.port, local: local, localPort: port)
         if port == 0 {
             guard choosePort(&key) else { throw .noPortLeft }
@@ -128,20 +128,17 @@ extension Stack {
     }
 
     /// RFC 9293 MUST-44.
-    private func sourceAddress(for remote: IPAddress, _ asked: IPAddress?) throws(OpenError) -> UInt16 {
+    func sourceAddress(
+        for remote: IPAddress, _ asked: IPAddress?, on interface: InterfaceID?
+    ) throws(OpenError) -> UInt16 {
         if let asked {
-            guard let index = localIndex(asked), asked.isIPv4 == remote.isIPv4 else { throw .noLocalAddress }
+            let index = interface.map { localIndex(asked, on: $0) } ?? localIndex(asked)
+            guard let index, asked.isIPv4 == remote.isIPv4 else { throw .noLocalAddress }
             return index
         }
-        var found: Int?
-        for index in 0..<addresses.count where addresses[index].isActive {
-            let prefix = addresses[index].prefix
-            guard prefix.address.isIPv4 == remote.isIPv4 else { continue }
-            if prefix.contains(remote) { return UInt16(index) }
-            found = found ?? index
-        }
-        guard let found else { throw .noLocalAddress }
-        return UInt16(found)
+        guard let hop = hop(to: remote, on: interface) else { throw .noRoute }
+        guard let index = selectSource(for: remote, on: hop.interface) else { throw .noLocalAddress }
+        return index
     }
 
     /// RFC 6056 §3.3.4, double-hash port selection over 49152...65535.
@@ -248,7 +245,8 @@ extension Stack {
     public mutating func setOptions(_ id: ConnectionID, _ options: ConnectionOptions, at now: Instant) {
         context.now = max(context.now, now)
         guard let slot = slot(id) else { return }
-        tables.connections[slot].connection.hopLimit = options.hopLimit ?? configuration.hopLimit
+        tables.connections[slot].connection.hopLimit =
+            options.hopLimit ?? hopLimit(for: tables.connections[slot].key)
         tables.connections[slot].connection.apply(options, context)
         settle(slot)
     }

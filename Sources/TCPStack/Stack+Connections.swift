@@ -8,9 +8,9 @@ extension Stack {
     ) -> Connection {
         let isIPv4 = addresses[Int(key.local)].prefix.address.isIPv4
         var connection = Connection(
-            state: state, initial: initial, linkSegmentSize: announcedSegmentSize(options, isIPv4: isIPv4),
+            state: state, initial: initial, linkSegmentSize: announcedSegmentSize(options, local: key.local),
             isIPv4: isIPv4,
-            hopLimit: options.hopLimit ?? configuration.hopLimit, timestampOffset: timestampOffset(key), context)
+            hopLimit: options.hopLimit ?? hopLimit(for: key), timestampOffset: timestampOffset(key), context)
         connection.apply(options, context)
         connection.receive.scale = windowScale
         connection.quickAcknowledgments =
@@ -28,14 +28,16 @@ extension Stack {
     }
 
     /// The MSS to announce: what the link carries, or less if the program wants less.
-    func announcedSegmentSize(_ options: ConnectionOptions, isIPv4: Bool) -> Int {
-        let link = linkSegmentSize(isIPv4: isIPv4)
+    func announcedSegmentSize(_ options: ConnectionOptions, local: UInt16) -> Int {
+        let link = linkSegmentSize(local: local)
         return min(link, max(options.maximumSegmentSize ?? link, 48))
     }
 
     /// The MSS to announce: the MTU less the fixed headers (RFC 9293 §3.7.1, MUST-67).
-    func linkSegmentSize(isIPv4: Bool) -> Int {
-        max(1, min(configuration.mtu, 65535) &- (isIPv4 ? 40 : 60))
+    func linkSegmentSize(local: UInt16) -> Int {
+        let isIPv4 = addresses[Int(local)].prefix.address.isIPv4
+        let mtu = interfaces[Int(addresses[Int(local)].interface.index)].mtu(isIPv4: isIPv4)
+        return max(1, min(mtu, 65535) &- (isIPv4 ? 40 : 60))
     }
 
     /// Stores a connection; `nil` when the budget has no room.
@@ -145,41 +147,46 @@ extension Stack {
     mutating func makeTransmit(_ slot: UInt32) {
         guard !tables.connections[slot].marks.contains(.inTransmitList) else { return }
         tables.connections[slot].marks.insert(.inTransmitList)
-        tables.connections[slot].transmit = ListLinks(previous: transmitting.tail)
-        if transmitting.tail == .max {
-            transmitting.head = slot
+        let link = interface(of: tables.connections[slot].key)
+        let tail = interfaces[link].transmitting.tail
+        tables.connections[slot].transmit = ListLinks(previous: tail)
+        if tail == .max {
+            interfaces[link].transmitting.head = slot
         } else {
-            tables.connections[transmitting.tail].transmit.next = slot
+            tables.connections[tail].transmit.next = slot
         }
-        transmitting.tail = slot
+        interfaces[link].transmitting.tail = slot
     }
 
     private mutating func removeFromTransmit(_ slot: UInt32) {
         let links = tables.connections[slot].transmit
+        let link = interface(of: tables.connections[slot].key)
         if links.previous == .max {
-            transmitting.head = links.next
+            interfaces[link].transmitting.head = links.next
         } else {
             tables.connections[links.previous].transmit.next = links.next
         }
         if links.next == .max {
-            transmitting.tail = links.previous
+            interfaces[link].transmitting.tail = links.previous
         } else {
             tables.connections[links.next].transmit.previous = links.previous
         }
         tables.connections[slot].marks.remove(.inTransmitList)
     }
 
-    mutating func popTransmit() -> UInt32? {
-        guard !transmitting.isEmpty else { return nil }
-        let slot = transmitting.head
+    mutating func popTransmit(_ link: Int) -> UInt32? {
+        guard !interfaces[link].transmitting.isEmpty else { return nil }
+        let slot = interfaces[link].transmitting.head
         removeFromTransmit(slot)
         return slot
     }
 
     /// Whether `nextEvent` is worth a call. Packets that come and go, and calls, can each bring events.
-    public var hasEvents: Bool { !ready.isEmpty || !acceptable.isEmpty || hasMemoryForWriters }
+    public var hasEvents: Bool { !ready.isEmpty || !acceptable.isEmpty || !udp.ready.isEmpty || hasMemoryForWriters }
 
-    private var hasMemoryForWriters: Bool { !waitingForMemory.isEmpty && context.pool.hasRoom(context.budget) }
+    private var hasMemoryForWriters: Bool {
+        !(waitingForMemory.isEmpty && udp.waitingForMemory.isEmpty) && context.pool.hasRoom(context.budget)
+    }
 
     /// The next event; `nil` when there is none. Events of one connection that were not taken yet are one event.
     public mutating func nextEvent() -> StackEvent? {
@@ -187,7 +194,7 @@ extension Stack {
             if let index = listenerIndex(listener), listeners[index].waiting > 0 { return .acceptable(listener) }
         }
         if hasMemoryForWriters { wakeWritersForMemory() }
-        guard !ready.isEmpty else { return nil }
+        guard !ready.isEmpty else { return nextDatagramEvent() }
         let slot = ready.head
         removeFromReady(slot)
         let bits = tables.connections[slot].connection.takeChanges()
@@ -203,6 +210,7 @@ extension Stack {
             if !tables.connections[slot].connection.changes.isEmpty { makeReady(slot) }
         }
         waitingForMemory.removeAll(keepingCapacity: true)
+        wakeSendersForMemory()
     }
 
     func listenerIndex(_ id: ListenerID) -> Int? {

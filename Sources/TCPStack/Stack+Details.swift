@@ -93,7 +93,8 @@ extension Stack {
         guard let slot = slot(id) else { return nil }
         let isIPv4 = addresses[Int(tables.connections[slot].key.local)].prefix.address.isIPv4
         var details = tables.connections[slot].connection.details(context)
-        details.pathMTU = min(configuration.mtu, details.pathMTU &+ (isIPv4 ? 40 : 60))
+        let link = interface(of: tables.connections[slot].key)
+        details.pathMTU = min(interfaces[link].mtu(isIPv4: isIPv4), details.pathMTU &+ (isIPv4 ? 40 : 60))
         return details
     }
 }

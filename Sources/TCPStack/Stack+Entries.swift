@@ -62,7 +62,7 @@ extension Stack {
         guard !tables.entries[slot].info.contains(.replyDue) else { return }
         var packet = ControlPacket(kind: .synAck, key: tables.entries[slot].key)
         packet.entry = slot
-        if control.append(packet) {
+        if interfaces[interface(of: packet.key)].control.append(packet) {
             tables.entries[slot].info.insert(.replyDue)
         } else {
             counts.repliesDropped &+= 1

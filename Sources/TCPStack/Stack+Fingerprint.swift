@@ -15,13 +15,18 @@ import TCPWire
 //   hashed.
 // - `fragments`: none is on its way between stacks that are compared; the number of datagrams is hashed all the same.
 // - `identifications`: nobody looks at what fragments are known by.
+// - `routes`, and of the interfaces what is configured: the same in all stacks that are compared.
+// - `udp`, `errorLimit`, `paths`: no datagrams are on their way between them.
+// - `linkBytes`: no stack that is compared has an Ethernet link below it.
 // - `waitingForMemory`: empty while there is room; its number is hashed all the same.
 extension Stack {
     package func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
         for address in addresses {
             hash.add(address.prefix.address.high)
             hash.add(address.prefix.address.low)
-            hash.add(address.isActive)
+            hash.add(
+                UInt64(address.isActive ? 1 : 0) | UInt64(address.isDeprecated ? 2 : 0) | UInt64(
+                    address.interface.index) &<< 2)
         }
         addListeners(&hash)
         var slot = tables.connections.next(from: 0)
@@ -110,17 +115,20 @@ extension Stack {
             slot = tables.connections[slot].ready.next
         }
         hash.add(UInt64.max)
-        slot = transmitting.head
-        while slot != .max {
-            hash.add(UInt64(slot))
-            slot = tables.connections[slot].transmit.next
+        for link in 0..<interfaceCount {
+            slot = interfaces[link].transmitting.head
+            while slot != .max {
+                hash.add(UInt64(slot))
+                slot = tables.connections[slot].transmit.next
+            }
+            hash.add(UInt64.max)
+            hash.add(interfaces[link].messages[0].octets.count)
+            interfaces[link].control.fingerprint(into: &hash, origin)
         }
-        hash.add(UInt64.max)
         for listener in acceptable { hash.add(UInt64(listener.slot)) }
         hash.add(acceptable.count)
         hash.add(waitingForMemory.count)
         hash.add(fragments.datagrams.count)
-        control.fingerprint(into: &hash, origin)
         if let sequence = context.bareReset { hash.add(origin.local(sequence)) }
     }
 }
@@ -139,8 +147,5 @@ extension ControlQueue {
             }
         }
         hash.add(waiting.count)
-        hash.add(echoes.count)
-        // Its checksum follows from its octets.
-        if let outgoing { hash.add(outgoing.offset) }
     }
 }

@@ -7,7 +7,7 @@ extension Stack {
         _ packet: RawSpan, _ header: IPHeader, _ fragment: IPFragment, _ local: UInt16
     ) throws(PacketFault) {
         counts.fragmentsReceived &+= 1
-        fragments.expire(&context, &counts)
+        expireFragments()
         try header.checkFragment(packet)
         let body = packet.extracting(header.headerLength..<header.totalLength)
         guard let slot = try fragments.take(body, header, fragment, local, &context, &counts) else { return }
@@ -17,6 +17,7 @@ extension Stack {
     /// The datagram becomes one packet, and goes the way of all packets: nobody vouches for its checksum.
     private mutating func takeWhole(_ slot: UInt32) throws(PacketFault) {
         let length = fragments.datagrams[slot].queue.count
+        let interface = addresses[Int(fragments.datagrams[slot].key.local)].interface
         guard let header = fragments.datagrams[slot].header, let cost = reservePacket(40 &+ length) else {
             fragments.drop(slot, &context)
             throw .noMemory
@@ -26,7 +27,35 @@ extension Stack {
         fragments.drop(slot, &context)
         counts.datagramsReassembled &+= 1
         // It is no fragment again: the first fragment had every header, and none of them was that of another fragment.
-        try unsafe take(packet.span.bytes, PacketMetadata())
+        try unsafe take(packet.span.bytes, PacketMetadata(), interface)
+    }
+
+    /// Gives up the datagrams whose time is over, and says so where the first fragment came (RFC 792, RFC 4443 §3.3).
+    mutating func expireFragments() {
+        while let slot = fragments.expired(at: context.now) {
+            if fragments.datagrams[slot].fault == nil {
+                counts.count(.fragmentTimeout)
+                reportTimeout(slot)
+            }
+            fragments.drop(slot, &context)
+        }
+    }
+
+    private mutating func reportTimeout(_ slot: UInt32) {
+        guard let (ip, count) = fragments.datagrams[slot].firstFragment else { return }
+        let local = fragments.datagrams[slot].key.local
+        guard addresses[Int(local)].isActive, ip.fragment != nil else { return }
+        let length = min(count, 1280)
+        var packet = [UInt8](repeating: 0, count: 48 &+ length)
+        var octets = packet.mutableSpan
+        // Safe: every octet of the array may have any value.
+        var span = unsafe octets.mutableBytes
+        let offset = ip.write(to: &span, payloadLength: count)
+        fragments.datagrams[slot].queue.copyPlaced(length, to: &span, at: offset, context.pool)
+        var header = ip
+        header.totalLength = offset &+ length
+        header.headerLength = offset
+        report(.reassemblyTimeExceeded, about: unsafe packet.span.bytes, header, local)
     }
 
     private mutating func reservePacket(_ bytes: Int) -> Int? {

@@ -5,17 +5,26 @@ public import TCPWire
 extension Stack {
     /// Takes a packet from the link, from the IP version octet on. It may be several segments merged into one. Whatever it
     /// holds, the worst it causes is to be counted and dropped. Octets that are to be kept are copied.
-    public mutating func receive(_ packet: RawSpan, metadata: PacketMetadata = PacketMetadata(), at now: Instant) {
+    public mutating func receive(
+        _ packet: RawSpan, metadata: PacketMetadata = PacketMetadata(), on interface: InterfaceID = .first,
+        at now: Instant
+    ) {
         context.now = max(context.now, now)
         counts.packetsReceived &+= 1
         do throws(PacketFault) {
-            try take(packet, metadata)
+            try take(packet, metadata, interface)
         } catch {
             counts.count(error)
+            switch error {
+            case .badExtension, .fragmentLength, .fragmentTooLong, .fragmentHeader: reportHeader(of: packet, interface)
+            default: break
+            }
         }
     }
 
-    mutating func take(_ packet: RawSpan, _ metadata: PacketMetadata) throws(PacketFault) {
+    mutating func take(
+        _ packet: RawSpan, _ metadata: PacketMetadata, _ interface: InterfaceID
+    ) throws(PacketFault) {
         let header = try IPHeader(parsing: packet)
         // RFC 1122 §3.2.1.7, RFC 8200 §3.
         guard header.hopLimit > 0 else { throw .hopLimitExceeded }
@@ -23,7 +32,7 @@ extension Stack {
         guard header.source.isValidSource, !header.source.isLoopback, !isBroadcastOrMulticast(header.source) else {
             throw .martianSource
         }
-        guard let local = localIndex(header.destination) else {
+        guard let local = localIndex(header.destination, on: interface) else {
             // RFC 9293 MUST-57.
             throw isBroadcastOrMulticast(header.destination) ? .notUnicast : .notForUs
         }
@@ -40,7 +49,13 @@ extension Stack {
             try takeICMP(
                 ICMPMessage(parsingV6: body, source: header.source, destination: header.destination), body, header,
                 local)
-        default: throw .unknownProtocol
+        case IPProtocol.udp: try takeDatagram(packet, header, local, metadata)
+        default:
+            // RFC 8200 §4.7: "no next header" is nothing to be told of.
+            if header.protocolNumber != 59 || header.source.isIPv4 {
+                report(.unknownProtocol(at: header.protocolField(in: packet)), about: packet, header, local)
+            }
+            throw .unknownProtocol
         }
     }
 
@@ -110,33 +125,6 @@ extension Stack {
 
     /// Queues a reply that belongs to no connection.
     mutating func send(_ packet: ControlPacket) {
-        if !control.append(packet) { counts.repliesDropped &+= 1 }
-    }
-
-    private mutating func takeICMP(
-        _ message: ICMPMessage, _ body: RawSpan, _ ip: IPHeader, _ local: UInt16
-    ) throws(PacketFault) {
-        switch message {
-        case .echoRequest: try queueEcho(body, ip, local)
-        case .error(let kind, let quoted):
-            guard let index = localIndex(quoted.source.address) else { throw .badICMP }
-            let key = FlowKey(
-                remote: quoted.destination.address, remotePort: quoted.destination.port, local: index,
-                localPort: quoted.source.port)
-            guard let id = flowTable.find(key, hash: key.hash(secret), tables), !id.isEntry else {
-                throw .noConnection
-            }
-            tables.connections[id.slot].connection.receive(
-                kind, about: quoted.sequence,
-                pathSegmentSize: pathSegmentSize(quoted.mtu, isIPv4: ip.source.isIPv4), &context)
-            settle(id.slot)
-        case .other: break
-        }
-    }
-
-    /// What a path of this MTU leaves to a segment; zero for an MTU that no path may have (RFC 1191 §3, RFC 8201 §4).
-    private func pathSegmentSize(_ mtu: Int, isIPv4: Bool) -> Int {
-        if isIPv4 { return mtu < 68 ? 0 : mtu &- 40 }
-        return mtu < 1280 ? 0 : mtu &- 60
+        if !interfaces[interface(of: packet.key)].control.append(packet) { counts.repliesDropped &+= 1 }
     }
 }

@@ -22,7 +22,7 @@ extension Stack {
                 settle(id.slot)
             }
         }
-        fragments.expire(&context, &counts)
+        expireFragments()
         trim()
     }
 

@@ -3,14 +3,23 @@ public import TCPWire
 
 // The link has room: the next packet.
 extension Stack {
-    /// Whether `transmit` is worth a call.
-    public var wantsToTransmit: Bool { !control.isEmpty || !transmitting.isEmpty }
+    /// Whether `transmit` is worth a call on that link.
+    public func wantsToTransmit(on interface: InterfaceID) -> Bool {
+        let link = Int(interface.index)
+        return !interfaces[link].control.isEmpty || !interfaces[link].transmitting.isEmpty
+            || !interfaces[link].messages[0].isEmpty || !interfaces[link].messages[1].isEmpty
+    }
+
+    /// Whether `transmit` is worth a call on the first link.
+    public var wantsToTransmit: Bool { wantsToTransmit(on: .first) }
 
     /// Writes the next packet into `buffer`, which must hold an MTU, or 64 KiB with `superSegments`; `nil` when there is
     /// nothing to send now. Call it when the link has room only: what it returns counts as sent.
-    public mutating func transmit(into buffer: inout MutableRawSpan, at now: Instant) -> TransmittedPacket? {
+    public mutating func transmit(
+        into buffer: inout MutableRawSpan, on interface: InterfaceID = .first, at now: Instant
+    ) -> TransmittedPacket? {
         var fragments = unsafe PayloadFragments()
-        return unsafe transmit(into: &buffer, &fragments, gathers: false, largestPacket: 65_535, at: now)
+        return unsafe transmit(into: &buffer, &fragments, interface, gathers: false, largestPacket: 65_535, at: now)
     }
 
     /// The same for a link that gathers: a large payload stays in the send queue, and `payload` says where. Then only the
@@ -24,36 +33,46 @@ extension Stack {
     @unsafe
     public mutating func transmit(
         headersInto buffer: inout MutableRawSpan, payload: inout PayloadFragments, largestPacket: Int = 65_535,
-        at now: Instant
+        on interface: InterfaceID = .first, at now: Instant
     ) -> TransmittedPacket? {
-        let gathers = configuration.checksumOffload
+        let gathers = interfaces[Int(interface.index)].link.checksumOffload
         return unsafe transmit(
-            into: &buffer, &payload, gathers: gathers, largestPacket: gathers ? largestPacket : 65_535, at: now)
+            into: &buffer, &payload, interface, gathers: gathers, largestPacket: gathers ? largestPacket : 65_535,
+            at: now)
     }
 
     @unsafe
     private mutating func transmit(
-        into buffer: inout MutableRawSpan, _ fragments: inout PayloadFragments, gathers: Bool, largestPacket: Int,
-        at now: Instant
+        into buffer: inout MutableRawSpan, _ fragments: inout PayloadFragments, _ interface: InterfaceID,
+        gathers: Bool, largestPacket: Int, at now: Instant
     ) -> TransmittedPacket? {
         context.now = max(context.now, now)
         unsafe fragments.removeAll()
-        if control.outgoing != nil, let sent = writeEchoFragment(&buffer) {
-            counts.packetsSent &+= 1
-            return sent
-        }
-        while let packet = control.next() {
+        let link = Int(interface.index)
+        while let packet = interfaces[link].control.next() {
             if let sent = write(packet, &buffer) {
                 counts.packetsSent &+= 1
                 return sent
             }
         }
-        while let slot = popTransmit() {
+        if let sent = writeMessage(link, .icmp, &buffer) {
+            counts.packetsSent &+= 1
+            return sent
+        }
+        // Datagrams and segments take turns.
+        interfaces[link].datagramsFirst.toggle()
+        if interfaces[link].datagramsFirst || interfaces[link].transmitting.isEmpty,
+            let sent = writeMessage(link, .udp, &buffer)
+        {
+            counts.packetsSent &+= 1
+            return sent
+        }
+        while let slot = popTransmit(link) {
             let key = tables.connections[slot].key
             let isIPv4 = addresses[Int(key.local)].prefix.address.isIPv4
             let largest = unsafe min(largestPacket, PayloadFragments.largestPacket)
             let room = gathers && isIPv4 && largest > 65535 ? largest : min(buffer.byteCount, isIPv4 ? 65535 : 65575)
-            let limit = configuration.superSegments ? room &- (isIPv4 ? 40 : 60) : 0
+            let limit = interfaces[link].link.superSegments ? room &- (isIPv4 ? 40 : 60) : 0
             guard let segment = tables.connections[slot].connection.compose(superSegment: limit, &context) else {
                 settle(slot, isBlocked: true)
                 continue
@@ -65,7 +84,10 @@ extension Stack {
             counts.segmentsSent &+= 1
             return sent
         }
-        return nil
+        // Those whose turn it was had nothing after all.
+        guard let sent = writeMessage(link, .udp, &buffer) else { return nil }
+        counts.packetsSent &+= 1
+        return sent
     }
 
     /// Payloads below this are copied: that costs less than another entry in the link's vector.
@@ -110,6 +132,7 @@ extension Stack {
     ) -> TransmittedPacket {
         let source = localAddress(key)
         let destination = key.remote
+        let isPartial = interfaces[interface(of: key)].link.checksumOffload
         var ip = IPHeader(
             source: source, destination: destination, protocolNumber: IPProtocol.tcp, hopLimit: hopLimit,
             trafficClass: trafficClass)
@@ -119,20 +142,21 @@ extension Stack {
         header.write(to: &buffer, at: offset)
         TCPHeader.writeChecksum(
             in: &buffer, range: offset..<offset &+ length, source: source, destination: destination,
-            partial: configuration.checksumOffload)
+            partial: isPartial)
         return TransmittedPacket(
             length: offset &+ length, headerLength: offset &+ header.headerLength, transportOffset: offset,
-            segmentSize: segmentSize, isChecksumPartial: configuration.checksumOffload)
+            segmentSize: segmentSize, isChecksumPartial: isPartial)
     }
 
     // MARK: Packets that belong to no connection
 
-    private mutating func write(_ packet: ControlPacket, _ buffer: inout MutableRawSpan) -> TransmittedPacket? {
-        if packet.kind == .echoReply { return writeEcho(packet, &buffer) }
+    private mutating func write(
+        _ packet: ControlPacket, _ buffer: inout MutableRawSpan
+    ) -> TransmittedPacket? {
         let key = packet.key
         var header = TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort, sequence: packet.sequence, flags: .rst)
-        var hopLimit = packet.hopLimit == 0 ? configuration.hopLimit : packet.hopLimit
+        var hopLimit = packet.hopLimit == 0 ? self.hopLimit(for: key) : packet.hopLimit
         var trafficClass = packet.trafficClass
         if packet.kind == .reset {
             if let timestamps = packet.timestamps {
@@ -174,7 +198,7 @@ extension Stack {
         var options = TCPOptions()
         options.maximumSegmentSize = UInt16(
             clamping: announcedSegmentSize(
-                listeners[listener].options, isIPv4: addresses[Int(key.local)].prefix.address.isIPv4))
+                listeners[listener].options, local: key.local))
         options.sackPermitted = info.contains(.sack)
         if info.contains(.timestamps) {
             options.timestamps = TCPTimestamps(value: timestamp(key), echo: tables.entries[slot].timestamp)

@@ -15,25 +15,31 @@ public struct Stack: ~Copyable {
     var flowTable: FlowTable
     var wheel: TimingWheel
     var addresses: [LocalAddress] = []
+    var routes: [Route] = []
+    var interfaces: InlineArray<8, NetworkInterface>
+    var interfaceCount = 1
     var listeners: [Listener] = []
     var counts = Counters()
     var changes: [StateChange] = []
     var changesHead = 0
 
-    // Intrusive lists through the connections' records.
+    // An intrusive list through the connections' records.
     var ready = ListEnds()
-    var transmitting = ListEnds()
     var acceptable: [ListenerID] = []
 
     /// Connections whose writes found no memory.
     var waitingForMemory: [ConnectionID] = []
 
-    var control: ControlQueue
     var nextGeneration: UInt32 = 1
     var portCounters: InlineArray<16, UInt32> = .init(repeating: 0)
     var identifications = Identifications()
+    var errorLimit = ErrorLimit()
+    var paths = PathTable()
     var fragments: FragmentTable
+    var udp: UDPTable
     var halfOpenCount = 0
+    /// Bytes of the budget that Ethernet links hold.
+    var linkBytes = 0
     /// When memory that lies idle is looked at again.
     var trimAt = Instant.distantFuture
 
@@ -44,46 +50,16 @@ public struct Stack: ~Copyable {
         context = Context(parameters: configuration.parameters, budget: configuration.memoryBudget, now: now)
         context.recordsMoves = configuration.recordsStateChanges
         flowTable = FlowTable(&context.budget)
+        udp = UDPTable(&context.budget)
         wheel = TimingWheel(at: now)
         _ = context.budget.reserve(wheel.bytes)
-        control = ControlQueue()
+        interfaces = InlineArray { _ in NetworkInterface() }
+        interfaces[0].link = configuration.link
         fragments = FragmentTable(configuration.fragmentLimits)
     }
 
     // Embedded Swift destroys values of another module only through a deinit it can see, and the parts' are not public.
     deinit {}
-
-    /// Gives this host an address. Packets to others are dropped.
-    public mutating func addAddress(_ prefix: AddressPrefix) {
-        if let index = addresses.firstIndex(where: { $0.prefix.address == prefix.address }) {
-            addresses[index] = LocalAddress(prefix: prefix)
-        } else if addresses.count < Int(UInt16.max) {
-            addresses.append(LocalAddress(prefix: prefix))
-        }
-    }
-
-    /// Takes an address away. Its connections hear nothing any more and end by their timers.
-    public mutating func removeAddress(_ address: IPAddress) {
-        if let index = addresses.firstIndex(where: { $0.prefix.address == address }) {
-            addresses[index].isActive = false
-        }
-    }
-
-    func localIndex(_ address: IPAddress) -> UInt16? {
-        for index in 0..<addresses.count where addresses[index].prefix.address == address {
-            return addresses[index].isActive ? UInt16(index) : nil
-        }
-        return nil
-    }
-
-    func localAddress(_ key: FlowKey) -> IPAddress { addresses[Int(key.local)].prefix.address }
-
-    /// Whether `address` is no unicast address here (RFC 1122 §3.2.1.3).
-    func isBroadcastOrMulticast(_ address: IPAddress) -> Bool {
-        if address.isMulticast || address.isLimitedBroadcast { return true }
-        for local in addresses where local.isActive && local.prefix.isBroadcast(address) { return true }
-        return false
-    }
 
     /// What has been counted since the stack was made.
     public var counters: Counters {
@@ -102,12 +78,17 @@ public struct Stack: ~Copyable {
         var report = MemoryReport()
         report.connections = tables.connections.bytes
         report.smallEntries = tables.entries.bytes
-        report.tables = flowTable.bytes &+ wheel.bytes
+        report.tables = flowTable.bytes &+ wheel.bytes &+ udp.flows.bytes
+        report.datagramSockets = udp.sockets.bytes
         report.buffers = context.pool.usedBytes &- fragments.blockBytes
         report.fragments = fragments.bytes &+ fragments.blockBytes
         report.idleBuffers = context.pool.idleBytes
         report.recovery = context.recoveryBytes
         report.listeners = listeners.count &* Listener.cost
+        report.routing =
+            addresses.count &* MemoryLayout<LocalAddress>.stride &+ routes.count &* MemoryLayout<Route>.stride
+        report.neighbors = linkBytes
+        report.datagramSocketCount = udp.sockets.count
         report.connectionCount = tables.connections.count
         report.halfOpenCount = halfOpenCount
         report.timeWaitCount = tables.entries.count &- halfOpenCount
@@ -162,12 +143,6 @@ public struct Stack: ~Copyable {
             state: state)
     }
 
-}
-
-/// One address of this host.
-struct LocalAddress {
-    var prefix: AddressPrefix
-    var isActive = true
 }
 
 extension Configuration {

@@ -78,7 +78,7 @@ struct SmallEntry: ~Copyable {
 }
 
 /// Everything the flow table and the timing wheel point into.
-struct Tables: ~Copyable {
+struct Tables: ~Copyable, FlowKeys {
     var connections = Slab<ConnectionRecord>()
     var entries = Slab<SmallEntry>()
 

@@ -2,7 +2,7 @@
 public enum ICMPMessage: Sendable, Equatable {
     /// An echo request: the rest of the message is to be mirrored.
     case echoRequest
-    /// An error about a TCP segment this host sent.
+    /// An error about a TCP segment or a UDP datagram this host sent.
     case error(ICMPError, about: QuotedSegment)
     /// Anything else: nothing to do.
     case other
@@ -25,22 +25,25 @@ public struct QuotedSegment: Sendable, Equatable {
     public var source: Endpoint
     /// The end it was meant for.
     public var destination: Endpoint
-    /// Its sequence number.
+    /// Its sequence number; of a datagram what stands in its place.
     public var sequence: SequenceNumber
     /// The next hop's MTU in octets that a "packet too big" names, or RFC 1191 §7's guess when it names none.
     public var mtu: Int
+    /// Whether it is a UDP datagram.
+    public var isDatagram: Bool
 
     /// Makes a quotation.
-    public init(source: Endpoint, destination: Endpoint, sequence: SequenceNumber, mtu: Int) {
+    public init(source: Endpoint, destination: Endpoint, sequence: SequenceNumber, mtu: Int, isDatagram: Bool = false) {
         self.source = source
         self.destination = destination
         self.sequence = sequence
         self.mtu = mtu
+        self.isDatagram = isDatagram
     }
 }
 
 extension ICMPMessage {
-    /// Reads an ICMPv4 message. Errors that quote something other than TCP are `.other`.
+    /// Reads an ICMPv4 message. Errors that quote something other than TCP and UDP are `.other`.
     ///
     /// - Throws: `badICMP` when it is too short, `badChecksum` when its sum is wrong.
     public init(parsingV4 message: RawSpan) throws(PacketFault) {
@@ -109,7 +112,8 @@ extension ICMPMessage {
         let isIPv4 = version == 4
         let headerLength = isIPv4 ? Int(packet.u8(0) & 0xF) * 4 : 40
         guard headerLength >= 20, packet.byteCount >= headerLength + 8 else { throw .badICMP }
-        guard packet.u8(isIPv4 ? 9 : 6) == IPProtocol.tcp else { return .other }
+        let transport = packet.u8(isIPv4 ? 9 : 6)
+        guard transport == IPProtocol.tcp || transport == IPProtocol.udp else { return .other }
         // A later fragment starts with data where the first has the ports.
         if isIPv4, packet.be16(6) & 0x1FFF != 0 { return .other }
         let source: IPAddress
@@ -126,6 +130,7 @@ extension ICMPMessage {
             about: QuotedSegment(
                 source: Endpoint(source, packet.be16(headerLength)),
                 destination: Endpoint(destination, packet.be16(headerLength + 2)),
-                sequence: SequenceNumber(packet.be32(headerLength + 4)), mtu: mtu))
+                sequence: SequenceNumber(packet.be32(headerLength + 4)), mtu: mtu,
+                isDatagram: transport == IPProtocol.udp))
     }
 }

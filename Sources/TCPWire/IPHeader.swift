@@ -123,6 +123,14 @@ public struct IPHeader: Sendable {
         headerLength = chain.offset
     }
 
+    /// The octet of `packet`, which this header was read from, that names the transport protocol.
+    public func protocolField(in packet: RawSpan) -> Int {
+        guard !source.isIPv4 else { return 9 }
+        var chain = IPv6Chain(next: packet.u8(6), offset: 40, position: 0)
+        do throws(PacketFault) { _ = try chain.walk(packet, end: totalLength) } catch { return 6 }
+        return chain.nextField
+    }
+
     /// Writes the header for `payloadLength` octets of transport at the start of `packet`, and says how long it is:
     /// 20 or 40 octets, 48 for a fragment of IPv6. IPv4 packets without an identification are atomic: DF is set (RFC 6864 §4.1). A length that
     /// its field cannot hold is written as zero: such a packet only crosses a link that knows its length.

@@ -9,6 +9,16 @@ struct IPv6Chain {
     var offset: Int
     /// Headers that were passed over.
     var position: Int
+    /// The octet that names the header at `offset`.
+    var nextField = 6
+    /// What the sender of a chain that could not be walked is told, and where; `nil` is nothing.
+    var problem: ICMPProblem?
+
+    init(next: UInt8, offset: Int, position: Int) {
+        self.next = next
+        self.offset = offset
+        self.position = position
+    }
 
     /// Walks to the transport header, or to the end of a fragment header that is not atomic: what follows it belongs to
     /// the datagram.
@@ -19,13 +29,22 @@ struct IPv6Chain {
         while position <= 8 {
             switch next {
             case 0, 60:  // hop-by-hop (only first) and destination options
-                guard next == 60 || position == 0, end - offset >= 8 else { throw .badExtension }
+                guard next == 60 || position == 0 else {
+                    // RFC 8200 §4.3: anywhere else it is as good as unknown.
+                    problem = .unknownProtocol(at: nextField)
+                    throw .badExtension
+                }
+                guard end - offset >= 8 else { throw .badExtension }
                 let length = (Int(packet.u8(offset + 1)) + 1) * 8
                 guard length <= end - offset else { throw .badExtension }
-                try IPv6Chain.walkOptions(packet.extracting(offset + 2..<offset + length))
+                try walkOptions(packet.extracting(offset + 2..<offset + length))
                 pass(packet, length)
             case 43:  // routing: passed over when nothing is left to visit (RFC 8200 §4.4)
-                guard end - offset >= 8, packet.u8(offset + 3) == 0 else { throw .badExtension }
+                guard end - offset >= 8 else { throw .badExtension }
+                guard packet.u8(offset + 3) == 0 else {
+                    problem = .headerField(at: offset + 2)
+                    throw .badExtension
+                }
                 let length = (Int(packet.u8(offset + 1)) + 1) * 8
                 guard length <= end - offset else { throw .badExtension }
                 pass(packet, length)
@@ -47,24 +66,28 @@ struct IPv6Chain {
 
     private mutating func pass(_ packet: RawSpan, _ length: Int) {
         next = packet.u8(offset)
+        nextField = offset
         offset += length
         position += 1
     }
 
     /// RFC 8200 §4.2: the two highest bits of an unknown option say whether the packet may be taken.
-    static func walkOptions(_ options: RawSpan) throws(PacketFault) {
-        var offset = 0
-        while offset < options.byteCount {
-            let type = options.u8(offset)
+    private mutating func walkOptions(_ options: RawSpan) throws(PacketFault) {
+        var position = 0
+        while position < options.byteCount {
+            let type = options.u8(position)
             if type == 0 {
-                offset += 1
+                position += 1
                 continue
             }
-            guard offset + 1 < options.byteCount else { throw .badExtension }
-            let length = Int(options.u8(offset + 1)) + 2
-            guard offset + length <= options.byteCount else { throw .badExtension }
-            guard type == 1 || type &>> 6 == 0 else { throw .badExtension }
-            offset += length
+            guard position + 1 < options.byteCount else { throw .badExtension }
+            let length = Int(options.u8(position + 1)) + 2
+            guard position + length <= options.byteCount else { throw .badExtension }
+            guard type == 1 || type &>> 6 == 0 else {
+                if type &>> 6 >= 2 { problem = .unknownOption(at: offset + 2 + position) }
+                throw .badExtension
+            }
+            position += length
         }
     }
 }

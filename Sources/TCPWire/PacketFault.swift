@@ -32,6 +32,12 @@ public enum PacketFault: UInt8, Error, Sendable, CaseIterable {
     case badICMP
     /// A segment that no connection and no listener wanted, and that RFC 9293 §3.10.7 answers with nothing.
     case noConnection
+    /// A UDP length below the header's or past the packet's end.
+    case badDatagramLength
+    /// A UDP datagram that no socket wanted.
+    case noSocket
+    /// The UDP socket's queue was full, or that of all together.
+    case datagramQueueFull
     /// Room was wanted for it, and the budget had none.
     case noMemory
     /// The listener's queue was full.
@@ -76,6 +82,9 @@ public enum PacketFault: UInt8, Error, Sendable, CaseIterable {
         case .land: "source and destination are the same"
         case .badICMP: "an ICMP message too short"
         case .noConnection: "no connection"
+        case .badDatagramLength: "impossible datagram length"
+        case .noSocket: "no UDP socket"
+        case .datagramQueueFull: "the UDP socket's queue is full"
         case .noMemory: "no memory left in the budget"
         case .queueFull: "the listener's queue is full"
         case .fragmentLength: "a fragment of impossible length"

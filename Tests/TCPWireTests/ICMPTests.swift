@@ -117,10 +117,22 @@ struct ICMPTests {
         #expect(try parse(message) == .error(.soft, about: quoted()))
     }
 
-    @Test("Errors about anything but TCP are not our business")
+    @Test("Errors about anything but TCP and UDP are not our business")
     func otherProtocols() throws {
-        #expect(try parse(Self.message(3, 3, quoting: Self.quote(protocol: 17))) == .other)
-        #expect(try parse6(Self.message6(1, 4, quoting: Self.quote6(next: 17))) == .other)
+        #expect(try parse(Self.message(3, 3, quoting: Self.quote(protocol: 1))) == .other)
+        #expect(try parse6(Self.message6(1, 4, quoting: Self.quote6(next: 58))) == .other)
+    }
+
+    @Test("An error about a datagram names its endpoints (RFC 1122 §4.1.3.3)")
+    func datagrams() throws {
+        guard case .error(.hard, let quoted) = try parse(Self.message(3, 3, quoting: Self.quote(protocol: 17))),
+            case .error(.hard, let quoted6) = try parse6(Self.message6(1, 4, quoting: Self.quote6(next: 17)))
+        else {
+            Issue.record("port unreachable is an error")
+            return
+        }
+        #expect(quoted.isDatagram && quoted6.isDatagram)
+        #expect(quoted.source == self.quoted().source && quoted.destination == self.quoted().destination)
     }
 
     @Test("A quotation of fewer than eight octets of the segment is refused, at every length")

@@ -7,6 +7,7 @@ extension VirtualKernel {
     func take(_ event: StackEvent) {
         switch event {
         case .acceptable(let id): listeners[id]?.stirred |= Linux.POLLIN
+        case .datagrams: break
         case .connection(let id, let readiness):
             guard let socket = connections[id] else { return }
             take(readiness, socket, id)

@@ -46,6 +46,29 @@ struct Echo: Service {
     }
 }
 
+/// RFC 862 and RFC 863 over UDP: a datagram comes and goes back, or is thrown away. From port 7 to port 7 it would never end:
+/// what comes from a well-known port is not answered.
+struct DatagramService: Sendable {
+    let port: UInt16
+    let sendsBack: Bool
+
+    /// Serves until the socket or its host is closed.
+    func run(_ socket: UDPSocket) async throws {
+        while true {
+            do {
+                let (bytes, datagram) = try await socket.receive()
+                guard sendsBack, datagram.source.port > 1023 else { continue }
+                try await socket.send(bytes, to: datagram.source, from: datagram.destination.address)
+            } catch DatagramError.notOpen {
+                return
+            } catch is DatagramError {
+                // What one sender cannot be told concerns nobody else.
+                continue
+            }
+        }
+    }
+}
+
 /// RFC 863: what comes is thrown away.
 struct Discard: Service {
     let name = "discard"

@@ -97,6 +97,8 @@ extension VirtualHost {
         for packet in others {
             guard let ip = try? IPHeader(parsing: packet.span.bytes), ip.totalLength == packet.count else { return [] }
             guard ip.fragment.map({ $0.offset == message.count }) ?? message.isEmpty else { return [] }
+            // Errors about what was refused are no echoes.
+            if !ip.isFragment, packet[ip.headerLength] != (family == .ipv4 ? 0 : 129) { continue }
             message += packet[ip.headerLength...]
             if ip.fragment?.hasMore == true { continue }
             guard message.count >= 8, icmpChecksum(family, message, ip.source, ip.destination) == 0,

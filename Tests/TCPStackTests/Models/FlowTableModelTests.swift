@@ -74,3 +74,27 @@ struct FlowTableModelTests {
         #expect(table.held - rest == empty)
     }
 }
+
+@Suite struct FlowHashTests {
+    @Test("Neighbours do not share a hash: every bit of a key counts", arguments: Family.allCases)
+    func everyBit(family: Family) {
+        let secret = StackSecret(0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210)
+        let base = family.address(2)
+        let key = FlowKey(remote: base, remotePort: 1000, local: 0, localPort: 80)
+        var seen: Set<UInt32> = [key.hash(secret)]
+        var count = 1
+        for bit in 0..<(family == .ipv4 ? 32 : 64) {
+            let other = IPAddress(high: base.high, low: base.low ^ 1 << UInt64(bit))
+            seen.insert(FlowKey(remote: other, remotePort: 1000, local: 0, localPort: 80).hash(secret))
+            count += 1
+        }
+        for bit in 0..<16 {
+            seen.insert(
+                FlowKey(remote: base, remotePort: 1000 ^ 1 << UInt16(bit), local: 0, localPort: 80).hash(secret))
+            seen.insert(
+                FlowKey(remote: base, remotePort: 1000, local: 0, localPort: 80 ^ 1 << UInt16(bit)).hash(secret))
+            count += 2
+        }
+        #expect(seen.count == count)
+    }
+}
