@@ -87,7 +87,7 @@ extension Connection {
         flags.remove(.probing)
         progressAt = context.now
         flags.subtract([.reportedTrouble, .more])
-        pathCarried(number)
+        pathCarried(number, context)
         recoverFrom(acknowledged: total, header, inFlight: before, &context)
         // RFC 6298 §5.2, §5.3: only new data restarts the timer.
         if inFlight == 0 {
@@ -156,6 +156,7 @@ extension Connection {
         }
         if flags.contains(.synRetransmitted) { rtt.startAfterLostSYN() }
         rtt.endBackOff()
+        openPath(context)
         congestion = NewReno(
             segmentSize: segmentSize, synWasLost: flags.contains(.synRetransmitted),
             initialSegments: context.parameters.initialSegments)

@@ -25,12 +25,26 @@ extension Connection {
         }
         if inFlight > max(Int(send.maximumWindow), 1) { return "more is in flight than any window allowed" }
         if sendQueue.count > context.parameters.sendBuffer { return "more is queued to send than the limit" }
+        if let fault = auditPath() { return fault }
         guard let recovery else { return nil }
         for range in recovery.sacked.ranges
         where range.start < send.unacknowledged || range.end > send.next || range.start >= range.end {
             return "the scoreboard holds octets that are not in flight"
         }
         if recovery.sacked.byteCount > inFlight { return "the scoreboard counts more octets than are in flight" }
+        return nil
+    }
+
+    private func auditPath() -> StaticString? {
+        guard path.probeSize > 0 else {
+            return path.searches && path.size == .max ? "probes look for more than the largest size" : nil
+        }
+        if !path.searches { return "a probe is in flight, and nothing is looked for" }
+        if path.probeSize <= path.size { return "a probe is no larger than other segments" }
+        if Int(path.probeSize) > Int(min(linkSegmentSize, max(48, peerSegmentSize))) {
+            return "a probe is larger than the link or the peer takes"
+        }
+        if path.probeEnd <= send.unacknowledged || path.probeEnd > send.next { return "a probe is not in flight" }
         return nil
     }
 

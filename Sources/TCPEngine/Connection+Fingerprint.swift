@@ -62,9 +62,16 @@ extension Connection {
         hash.add(UInt64(path.size) | UInt64(path.proven) &<< 16 | UInt64(path.reported) &<< 32)
         hash.add(path.mayFragment)
         hash.add(path.awaitsProof)
+        hash.add(path.searches)
+        hash.add(path.triesTop)
+        hash.add(path.topIsOpen)
+        hash.add(
+            UInt64(path.searchHigh) | UInt64(path.probeSize) &<< 16 | UInt64(path.failures) &<< 32
+                | UInt64(path.timeouts) &<< 40)
+        if path.probeSize > 0 { hash.add(origin.local(path.probeEnd)) }
         if path.reported > 0 { hash.add(origin.local(path.reportedAbout)) }
         if path.awaitsProof { hash.add(origin.local(path.proofEnd)) }
-        if path.size != .max { hash.add(past: path.fellAt, origin.now) }
+        if path.size != .max { hash.add(deadline: path.searchAt, origin.now) }
     }
 
     private func addLoss(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {

@@ -44,6 +44,7 @@ package struct Connection: ~Copyable {
         static let synUnanswered = Flags(rawValue: 1 << 22)
         /// CLOSE was called in SYN-RECEIVED with octets queued.
         static let closeWanted = Flags(rawValue: 1 << 20)
+        static let ipv4 = Flags(rawValue: 1 << 31)
         /// A small segment waits for company: until the program says otherwise, or until an acknowledgment comes.
         static let corked = Flags(rawValue: 1 << 23)
         static let more = Flags(rawValue: 1 << 24)
@@ -167,6 +168,7 @@ package struct Connection: ~Copyable {
         send = Send(initial: initial, unacknowledged: initial, next: initial)
         recover = initial
         smallEnd = initial
+        if isIPv4 { flags.insert(.ipv4) }
         peerSegmentSize = isIPv4 ? 536 : 1220
         self.linkSegmentSize = UInt16(clamping: linkSegmentSize)
         self.timestampOffset = timestampOffset

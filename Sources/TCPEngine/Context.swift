@@ -23,6 +23,14 @@ package struct Parameters: Sendable {
     package var quickAcknowledgments: UInt8 = 0
     /// The initial window in segments; zero is RFC 6928's.
     package var initialSegments = 0
+    /// Timeouts of a large segment in a row that make a black hole of the path; zero is never.
+    package var blackHoleTimeouts: UInt8 = 2
+    /// What segments fall to then, in octets with TCP options.
+    package var baseSegmentSize: UInt16 = 1024
+    /// Whether connections start at the base and look for more.
+    package var probesPathAlways = false
+    /// When a larger segment than the path took is tried again.
+    package var pathRaiseInterval: Int64 = 600_000_000_000
 
     package init() {}
 
@@ -59,6 +67,9 @@ package struct Context: ~Copyable {
     /// Segments of which octets were not taken for want of memory.
     package var refusedSegments: UInt64 = 0
     package var challengeAcknowledgments: UInt64 = 0
+    package var blackHoles: UInt64 = 0
+    package var probesSent: UInt64 = 0
+    package var probesLost: UInt64 = 0
     /// Moves that RFC 9293's diagram does not have; each ended its connection.
     package var impossibleMoves: UInt64 = 0
 

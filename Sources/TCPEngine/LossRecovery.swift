@@ -18,7 +18,11 @@ extension Connection {
         }
         guard let recovery = makeRecovery(&context) else { return 0 }
         recovery.makeRoom(&context)
-        return recovery.update(header.options, acknowledged: send.unacknowledged, next: send.next)
+        let added = recovery.update(header.options, acknowledged: send.unacknowledged, next: send.next)
+        if probeIsHeld(recovery) { probeArrived(context) }
+        // Something as large as the segment that waits has arrived: it was not its size.
+        if added >= segmentSize { path.timeouts = 0 }
+        return added
     }
 
     /// An acknowledgment that acknowledges nothing new.
@@ -44,7 +48,7 @@ extension Connection {
                 recovery.inflations &-= 1
                 congestion.window = min(congestion.window &+ UInt32(segmentSize), 1 &<< 30)
             }
-        case .timeout, .resized: break
+        case .timeout, .resized, .divided: break
         case .open, nil: detectLoss(&context)
         }
     }
@@ -59,7 +63,7 @@ extension Connection {
             // RFC 6582 §3.2 step 1: duplicates of what recovery itself sent are no sign of loss.
             isLost = false
         }
-        guard isLost, let recovery = makeRecovery(&context) else { return }
+        guard isLost, let recovery = makeRecovery(&context), !repairProbe(recovery, &context) else { return }
         // RFC 5681 §3.2 (2): without the segments of limited transmit.
         let flight = duplicateAcknowledgments > 0 ? Int(flightAtDuplicate) : inFlight
         congestion.enterRecovery(inFlight: flight, segmentSize: segmentSize)
@@ -104,11 +108,16 @@ extension Connection {
             } else {
                 partialAcknowledgment(acknowledged, recovery)
             }
-        case .timeout, .resized:
+        case .timeout, .resized, .divided:
             recovery.timeouts = 0
             // RFC 3465 §2.3: one segment an acknowledgment while the window of the timeout is repaired.
             grow(by: acknowledged, inFlight: Int(congestion.window), limit: 1)
-            if send.unacknowledged >= recovery.point { recovery.phase = .open }
+            if send.unacknowledged >= recovery.point {
+                let wasDivided = recovery.phase == .divided
+                recovery.phase = .open
+                // What else was lost waited for this.
+                if wasDivided, !recovery.sacked.isEmpty { detectLoss(&context) }
+            }
         }
         if recovery.phase == .open, recovery.sacked.isEmpty { dropRecovery(&context) }
     }

@@ -13,16 +13,29 @@ package struct PathSize {
     package var awaitsProof = false
     /// A link on the path takes less than a segment is worth: routers may cut the packets (DF is clear).
     package var mayFragment = false
+    /// Larger sizes are looked for by probes (RFC 4821 §7); else the largest is taken up again when it is time.
+    package var searches = false
+    /// The next probe is of the largest size that is not ruled out.
+    package var triesTop = false
+    /// No losses have ruled out the largest size: it is tried once more before the search ends.
+    package var topIsOpen = false
+    /// The largest size that is not ruled out: RFC 4821's search_high.
+    package var searchHigh = UInt16.max
+    /// The size of the probe in flight; zero is none.
+    package var probeSize: UInt16 = 0
+    /// Probes of the size in question that were lost.
+    package var failures: UInt8 = 0
+    /// Timeouts of large segments with nothing acknowledged in between.
+    package var timeouts: UInt8 = 0
     /// What the report is about.
     package var reportedAbout = SequenceNumber(0)
     package var proofEnd = SequenceNumber(0)
-    /// When the size last fell.
-    package var fellAt = Instant.zero
+    package var probeEnd = SequenceNumber(0)
+    /// No larger size is tried before this.
+    package var searchAt = Instant.zero
 }
 
 extension PathSize {
-    /// RFC 1191 §6.3: ten minutes, never below five, until a larger size is tried again. In nanoseconds.
-    static let agingTime: Int64 = 600_000_000_000
     /// No size falls below this: a forged report must not turn a connection into headers. An IPv4 path that is narrower cuts
     /// packets; IPv6 has none (RFC 8200 §5).
     static let least: UInt16 = 512
@@ -31,6 +44,10 @@ extension PathSize {
 extension Connection {
     /// A router says that a segment was too big (RFC 1191 §3, RFC 8201 §4). Only a smaller size is news.
     mutating func pathReports(_ size: Int, about sequence: SequenceNumber, _ context: inout Context) {
+        if isOfProbe(sequence) {
+            probeReported(size)
+            return
+        }
         guard size > 0, size < min(linkSegmentSize, path.size), !path.mayFragment else { return }
         let size = UInt16(size)
         if size >= path.proven {
@@ -42,10 +59,11 @@ extension Connection {
         }
     }
 
-    /// The retransmission timer expired: a report that waited for that is believed now.
-    mutating func believeWaitingReport(_ context: borrowing Context) {
-        guard path.reported > 0 else { return }
+    /// The retransmission timer expired: a report that waited for that is believed now. Says whether there was one.
+    mutating func believeWaitingReport(_ context: borrowing Context) -> Bool {
+        guard path.reported > 0 else { return false }
         setPathSize(path.reported, context)
+        return true
     }
 
     /// From now on segments are smaller, and what is in flight goes again: at once, and without a word to congestion
@@ -71,13 +89,18 @@ extension Connection {
         recover = send.next
     }
 
-    private mutating func setPathSize(_ size: UInt16, _ context: borrowing Context) {
+    /// Segments are of `size` now, and no larger one is tried until it is time.
+    mutating func setPathSize(_ size: UInt16, _ context: borrowing Context) {
         path.size = max(size, PathSize.least)
         path.mayFragment = size < PathSize.least
         path.proven = min(path.proven, size)
         path.reported = 0
         path.awaitsProof = false
-        path.fellAt = context.now
+        path.timeouts = 0
+        path.failures = 0
+        path.probeSize = 0
+        path.searchHigh = path.size
+        path.searchAt = context.now.advanced(byNanoseconds: context.parameters.pathRaiseInterval)
     }
 
     /// A full segment that ends here was sent: its acknowledgment proves that the path carries the size.
@@ -88,7 +111,9 @@ extension Connection {
     }
 
     /// Everything before `number` has arrived.
-    mutating func pathCarried(_ number: SequenceNumber) {
+    mutating func pathCarried(_ number: SequenceNumber, _ context: borrowing Context) {
+        path.timeouts = 0
+        if path.probeSize > 0, number >= path.probeEnd { probeArrived(context) }
         // RFC 5927 §7.2: what a report was about has arrived, so the report was wrong.
         if path.reported > 0, number > path.reportedAbout { path.reported = 0 }
         if path.awaitsProof, number >= path.proofEnd {
@@ -97,9 +122,11 @@ extension Connection {
         }
     }
 
-    /// RFC 1191 §6.3: routes change, and a larger size is tried again after ten minutes.
+    /// RFC 1191 §6.3: routes change, and a larger size is tried again after a while.
     mutating func agePath(_ context: borrowing Context) {
-        guard path.size != .max, context.now.nanoseconds &- path.fellAt.nanoseconds >= PathSize.agingTime else {
+        guard path.size != .max, context.now >= path.searchAt else { return }
+        if path.searches {
+            resumeSearch(context)
             return
         }
         path.size = .max

@@ -21,11 +21,16 @@ package final class Recovery {
         /// After the path was found to be narrower: everything goes again in smaller segments, and nothing of it was lost
         /// to congestion.
         case resized
+        /// After a probe of a larger size was lost alone: its octets go again at once in smaller segments, which takes no
+        /// window, for the probe has left the network.
+        case divided
     }
 
     package var phase = Phase.open
     /// Ranges that have been charged for.
     private(set) var limit = Recovery.shortLimit
+    /// What was lost and what was sent again is known without SACK too.
+    package var countsPipe: Bool { phase == .timeout || phase == .resized || phase == .divided }
     /// What the peer reports to hold.
     package var sacked = SequenceRanges()
     /// RecoveryPoint: recovery ends when this is acknowledged.

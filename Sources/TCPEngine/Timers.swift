@@ -93,7 +93,7 @@ extension Connection {
         } else if inFlight == 0 {
             flags.insert(.overrideSWS)
         } else {
-            believeWaitingReport(context)
+            if !believeWaitingReport(context) { noteTimeout(&context) }
             retransmissionTimeout(&context)
         }
         rtt.backOff()

@@ -52,7 +52,7 @@ extension Connection {
 
     /// Octets believed to be in the network.
     package var pipe: Int {
-        if let recovery, flags.contains(.sack) || recovery.phase == .timeout || recovery.phase == .resized {
+        if let recovery, flags.contains(.sack) || recovery.countsPipe {
             return recovery.pipe(from: send.unacknowledged, to: send.next)
         }
         return inFlight
@@ -86,7 +86,16 @@ extension Connection {
                 segmentSize: segmentSize, initialSegments: context.parameters.initialSegments)
         }
         let room = windowRoom
-        let count = sendable(unsent, room: room, size: size, limit: limit)
+        var size = size
+        var count = 0
+        let step = nextProbe(unsent, room: room, options, context)
+        switch step {
+        case .none: count = sendable(unsent, room: room, size: size, limit: limit)
+        case .wait: return nil
+        case .send(let octets):
+            size = octets
+            count = octets
+        }
         guard count > 0 || unsent == 0 && wantsFin && room > 0 else { return nil }
         let start = send.next
         let isLast = count == unsent
@@ -97,7 +106,11 @@ extension Connection {
         let idle = inFlight == 0
         send.next = start + (count &+ (hasFin ? 1 : 0))
         if count > 0, count % size != 0 { smallEnd = send.next }
-        if count >= size { awaitProof(of: start + size) }
+        if case .send = step {
+            probeSent(count, &context)
+        } else if count >= size {
+            awaitProof(of: start + size)
+        }
         flags.remove(.overrideSWS)
         // Not past a gap: an acknowledgment that waits for a retransmission would measure that.
         if !flags.contains(.timing), recovery == nil {
@@ -184,7 +197,7 @@ extension Connection {
             guard let recovery, recovery.phase != .open else { return nil }
             let room = Int(congestion.window) &- pipe
             if let lost = recovery.nextLost(from: start) {
-                guard room >= size || pipe == 0 else { return nil }
+                guard room >= size || pipe == 0 || recovery.phase == .divided else { return nil }
                 (start, end) = lost
             } else if recovery.phase == .fast, unsent == 0, room >= size,
                 let uncertain = recovery.nextUncertain(from: start)
@@ -211,6 +224,7 @@ extension Connection {
         if carriesFin { segment.flags.insert(.fin) }
         if count > 0, start + count == finSequence { segment.flags.insert(.psh) }
         let after = start + (count &+ (carriesFin ? 1 : 0))
+        sentAgain(from: start, to: after)
         if let recovery {
             recovery.retransmitted = .later(recovery.retransmitted, after)
             recovery.retransmittedAt = context.now

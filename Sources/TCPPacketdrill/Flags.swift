@@ -30,7 +30,7 @@ struct Flags {
         ("iw", "segments, 1 to 100"), ("cc", "newreno, the only one there is"), ("ackpolicy", "linux or rfc"),
         ("rtomin", "milliseconds, 1 to 60000"), ("rto", "milliseconds, 1 to 60000"), ("ts", "0 or 1"),
         ("sack", "0 or 1"), ("ecn", "0, as there is no ECN"), ("msl", "seconds, 1 to 3600"),
-        ("limit", "seconds, 1 to 1000000"), ("flavour", "linux or freebsd"),
+        ("limit", "seconds, 1 to 1000000"), ("flavour", "linux or freebsd"), ("mtuprobing", "0, 1 or 2"),
     ]
 
     private mutating func take(_ key: String, _ value: String) -> Bool {
@@ -54,6 +54,7 @@ struct Flags {
         case "rto": return set(number(1...60000)) { $0.initialRTO = .milliseconds($1) }
         case "ts": return set(number(0...1)) { $0.timestamps = $1 == 1 }
         case "sack": return set(number(0...1)) { $0.selectiveAcknowledgment = $1 == 1 }
+        case "mtuprobing": return set(number(0...2)) { $0.mtuProbing = $1 }
         case "ecn": return number(0...0) != nil
         case "msl": return set(number(1...3600)) { $0.maximumSegmentLifetime = .seconds($1) }
         case "limit":

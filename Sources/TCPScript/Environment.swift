@@ -222,6 +222,9 @@ struct Environment {
         case "net.inet.tcp.delacktime": settings.delayedAcknowledgment = .milliseconds(number)
         case "net.inet.tcp.recvspace": settings.receiveBuffer = number
         case "net.inet.tcp.sendspace": settings.sendBuffer = number
+        case "net.ipv4.tcp_mtu_probing": settings.mtuProbing = number
+        case "net.inet.tcp.pmtud_blackhole_detection": settings.mtuProbing = number == 0 ? 0 : 1
+        case "net.ipv4.tcp_base_mss", "net.inet.tcp.pmtud_blackhole_mss": settings.baseSegmentSize = number
         case "net.ipv4.ip_default_ttl", "net.inet.ip.ttl": settings.hopLimit = UInt8(clamping: number)
         // What this stack always does, or never.
         case "net.ipv4.tcp_ecn", "net.inet.tcp.ecn.enable", "net.ipv4.tcp_fastopen",

@@ -38,6 +38,9 @@ public final class TableKernel: ScriptKernel {
         if settings.synAckRetries != plain.synAckRetries {
             return "the library's flags have no word for how often a SYN-ACK is sent again"
         }
+        if settings.baseSegmentSize != plain.baseSegmentSize {
+            return "the library's flags have no word for the base of path MTU probing"
+        }
         return settings.windowScaling ? nil : "the library's flags have no word for a stack without window scaling"
     }
 
@@ -56,6 +59,7 @@ public final class TableKernel: ScriptKernel {
             "limit=100000",
         ]
         if let scale = settings.windowScale { words.append("wscale=\(scale)") }
+        if settings.mtuProbing != KernelSettings().mtuProbing { words.append("mtuprobing=\(settings.mtuProbing)") }
         if let window = settings.initialWindow { words.append("iw=\(window)") }
         return words.joined(separator: ",")
     }

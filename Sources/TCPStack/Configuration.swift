@@ -73,6 +73,18 @@ public struct Configuration: Sendable {
     public var reassemblyBytes = 1 << 20
     /// Fragments a datagram may come in: 2...8192. 128 are enough for the largest over links of 576 octets.
     public var reassemblyFragments = 128
+    /// What is done about paths that drop large packets without a word (RFC 4821).
+    public var pathProbing = PathProbing.blackHoles
+    /// Timeouts of one large segment in a row, with nothing acknowledged in between, that make a black hole of its path:
+    /// 1...255 (RFC 4821 §7.7, RFC 8899 §4.3).
+    public var blackHoleTimeouts = 2
+    /// What segments fall to in a black hole, in octets of payload and TCP options: RFC 4821 §7.2 has packets of 1024, RFC
+    /// 8899 §5.1.2 of 1200, kernels segments of 1024. At least 512 over IPv4 and 1220 over IPv6; if these are lost
+    /// as well, IPv4 falls to 512.
+    public var baseSegmentSize = 1024
+    /// How long a connection keeps to what its path took before a larger segment is tried again: at least five minutes (RFC
+    /// 1191 §6.3, RFC 4821 §7.3; RFC 8899 §5.1.1, PMTU_RAISE_TIMER, has 600 s).
+    public var pathRaiseInterval: Duration = .seconds(600)
     /// Octets of ICMP messages that may wait for a link: four of the largest echo replies.
     public var icmpBuffer = 256 << 10
     /// Octets that may wait to be read in a UDP socket, 40 besides each datagram's own; one datagram always may. All together
@@ -110,6 +122,18 @@ public enum SynCookies: UInt8, Sendable {
     /// When a SYN finds no place among the half-open connections, or memory is short.
     case underPressure
     /// Always: no place is ever taken, but by a SYN that finds its connection in TIME-WAIT (RFC 6191).
+    case always
+}
+
+/// How a stack finds out what a path carries, besides believing routers (RFC 1191, RFC 8201): packetization layer path
+/// MTU discovery (RFC 4821).
+public enum PathProbing: Sendable {
+    /// It does not: where no router reports, a path that drops large packets stalls its connections.
+    case off
+    /// When large segments time out in a row, segments fall to the base size; from there on probes, larger segments of the
+    /// connection's own data, look for the largest size the path carries.
+    case blackHoles
+    /// Connections start at the base size, and probes look for more from the first segments on.
     case always
 }
 

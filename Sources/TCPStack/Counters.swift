@@ -16,6 +16,12 @@ public struct Counters: Sendable {
     public package(set) var resetsSent: UInt64 = 0
     /// Challenge acknowledgments (RFC 5961).
     public package(set) var challengeAcknowledgments: UInt64 = 0
+    /// Times a connection's segments became smaller because large ones timed out in a row (RFC 4821 §7.7).
+    public package(set) var blackHoles: UInt64 = 0
+    /// Segments sent larger than others, to find out whether the path takes them (RFC 4821 §7).
+    public package(set) var pathProbesSent: UInt64 = 0
+    /// Of these, those that were lost while what followed them arrived, or that timed out.
+    public package(set) var pathProbesLost: UInt64 = 0
     /// Replies that were not sent because too many waited already.
     public package(set) var repliesDropped: UInt64 = 0
     /// UDP datagrams whose checksum and length were right.

@@ -76,6 +76,9 @@ public struct Stack: ~Copyable {
         var result = counts
         result.segmentsRetransmitted = context.retransmittedSegments
         result.challengeAcknowledgments &+= context.challengeAcknowledgments
+        result.blackHoles = context.blackHoles
+        result.pathProbesSent = context.probesSent
+        result.pathProbesLost = context.probesLost
         result.impossibleStates = context.impossibleMoves
         result.memoryRefusals = context.budget.refusals
         result.segmentsRefused = context.refusedSegments
@@ -178,6 +181,10 @@ extension Configuration {
         result.windowScale = min(windowScale ?? Parameters.windowScale(for: result.receiveBuffer), 14)
         result.quickAcknowledgments = UInt8(clamping: quickAcknowledgments)
         result.initialSegments = min(max(initialSegments ?? 0, 0), 100)
+        result.blackHoleTimeouts = pathProbing == .off ? 0 : UInt8(clamping: max(blackHoleTimeouts, 1))
+        result.baseSegmentSize = UInt16(clamping: baseSegmentSize)
+        result.probesPathAlways = pathProbing == .always
+        result.pathRaiseInterval = max(pathRaiseInterval.nanoseconds, 300_000_000_000)
         return result
     }
 }

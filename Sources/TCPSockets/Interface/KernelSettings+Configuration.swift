@@ -27,6 +27,8 @@ extension KernelSettings {
         result.timestamps = timestamps
         result.selectiveAcknowledgment = selectiveAcknowledgment
         result.hopLimit = hopLimit
+        result.pathProbing = mtuProbing <= 0 ? .off : mtuProbing == 1 ? .blackHoles : .always
+        result.baseSegmentSize = baseSegmentSize
         if acknowledgmentPolicy == .linux { result.quickAcknowledgments = KernelSettings.quickAcknowledgments }
         result.recordsStateChanges = true
         return result

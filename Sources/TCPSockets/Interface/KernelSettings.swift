@@ -48,6 +48,11 @@ public struct KernelSettings: Sendable {
     public var selectiveAcknowledgment = true
     /// Whether window scaling is offered and taken.
     public var windowScaling = true
+    /// What is done about paths that drop large packets without a word, as Linux numbers it: 0 nothing, 1 smaller segments
+    /// once large ones time out in a row, 2 small segments from the start; with 1 and 2 probes look for larger ones.
+    public var mtuProbing = 1
+    /// What segments fall to then, or start with, in octets.
+    public var baseSegmentSize = 1024
     /// MSL: half of what TIME-WAIT lasts.
     public var maximumSegmentLifetime: Duration = .seconds(30)
     /// How long a SYN may go unanswered before `connect` fails with ETIMEDOUT.

@@ -144,7 +144,7 @@ extension VirtualKernel {
         switch recovery.phase {
         case .open: if !recovery.sacked.isEmpty { info.congestionState = UInt8(Linux.TCP_CA_Disorder) }
         case .fast: info.congestionState = UInt8(Linux.TCP_CA_Recovery)
-        case .timeout, .resized: info.congestionState = UInt8(Linux.TCP_CA_Loss)
+        case .timeout, .resized, .divided: info.congestionState = UInt8(Linux.TCP_CA_Loss)
         }
         for sent in flight {
             if recovery.sacked.contains(where: { $0.start <= sent.start && sent.end <= $0.end }) {

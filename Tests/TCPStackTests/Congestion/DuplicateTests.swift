@@ -10,7 +10,7 @@ struct DuplicateTests {
 
     /// A connection with ten full segments in flight.
     private func flight(_ family: Family, sack: Bool = false, more: Int = 0) -> ScriptedPeer {
-        let peer = ScriptedPeer(family, offer: ScriptedPeer.Offer(mss: UInt16(size), sack: sack))
+        let peer = ScriptedPeer(family, .steadySegments, offer: ScriptedPeer.Offer(mss: UInt16(size), sack: sack))
         peer.establish()
         peer.write((10 + more) * size)
         peer.discard()

@@ -267,7 +267,7 @@ struct GoldenRecoveryTests {
         "A timeout in recovery halves nothing a second time [RFC 6675 §5.1, RFC 5681 §3.1, 6675-5]",
         arguments: Family.allCases)
     func timeoutInRecovery(family: Family) {
-        let peer = ScriptedPeer(family, offer: ScriptedPeer.Offer(mss: 1400, sack: true))
+        let peer = ScriptedPeer(family, .steadySegments, offer: ScriptedPeer.Offer(mss: 1400, sack: true))
         peer.establish()
         peer.write(20 * 1400)
         peer.discard()

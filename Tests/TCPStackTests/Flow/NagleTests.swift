@@ -7,7 +7,7 @@ import Testing
 @Suite("Nagle and PSH")
 struct NagleTests {
     private func opened(_ family: Family, noDelay: Bool = false) -> ScriptedPeer {
-        let peer = ScriptedPeer(family)
+        let peer = ScriptedPeer(family, .steadySegments)
         var options = ConnectionOptions()
         options.noDelay = noDelay
         peer.establish(options: options)

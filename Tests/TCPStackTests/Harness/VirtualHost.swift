@@ -3,6 +3,15 @@ import TCPStack
 import TCPWire
 import Testing
 
+extension Configuration {
+    /// Segments keep their size whatever times out: for tests of several timeouts of one segment.
+    static var steadySegments: Configuration {
+        var configuration = Configuration()
+        configuration.pathProbing = .off
+        return configuration
+    }
+}
+
 /// A stack in virtual time, on a link a test holds the other end of. What the stack sends is taken from it at once and
 /// kept until the test asks for it; time stands still unless the test lets it pass.
 final class VirtualHost {

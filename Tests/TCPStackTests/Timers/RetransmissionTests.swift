@@ -206,7 +206,7 @@ struct RetransmissionTests {
         "A timeout sends the first unacknowledged segment and no other [U-43, RFC 2525, 2525-14]",
         arguments: Family.allCases)
     func firstOnly(family: Family) {
-        let peer = ScriptedPeer(family)
+        let peer = ScriptedPeer(family, .steadySegments)
         peer.establish()
         peer.write(10 * peer.mss)
         #expect(peer.discard() == 10)
@@ -220,7 +220,7 @@ struct RetransmissionTests {
         "After a timeout cwnd is one segment, ssthresh half the flight, set once [RFC 5681 §3.1, 5681-4, 2525-2]",
         arguments: Family.allCases)
     func window(family: Family) {
-        let peer = ScriptedPeer(family)
+        let peer = ScriptedPeer(family, .steadySegments)
         peer.establish()
         peer.write(10 * peer.mss)
         peer.discard()
