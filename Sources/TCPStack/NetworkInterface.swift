@@ -53,8 +53,6 @@ struct NetworkInterface: ~Copyable {
     }
 
     init() {}
-    // Embedded Swift destroys values of another module only through a deinit it can see.
-    deinit {}
 }
 
 extension Configuration {

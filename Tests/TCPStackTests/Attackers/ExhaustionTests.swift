@@ -45,7 +45,6 @@ struct ExhaustionTests {
 
     @Test(
         "At the budget's end the oldest of TIME-WAIT go first, and connections open on [RFC 1337, MUST-13]",
-        .disabled("the last to come finds no place yet: the oldest entries do not give way"),
         arguments: Family.allCases)
     func timeWaitAtTheEnd(family: Family) {
         let target = Target(family) {
