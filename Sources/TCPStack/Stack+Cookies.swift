@@ -74,6 +74,7 @@ extension Stack {
         guard flowTable.insert(.connection(new), hash: hash, tables, secret, &context.budget) else {
             tables.connections[new].connection.dispose(&context)
             tables.connections.remove(new, &context.budget)
+            listeners[listener].queue.giveBack(&context.budget)
             throw .noMemory
         }
         counts.cookiesAccepted &+= 1

@@ -274,7 +274,6 @@ extension Stack {
         wheel.reschedule(.entry(slot), at: synAckDeadline(retries: retries &+ 1), &tables)
     }
 
-    /// An empty acknowledgment from an entry.
     /// RFC 9293 §3.10.7.4, first: an acknowledgment in reply. A segment without octets has no sender that waits for one.
     mutating func answerUnacceptable(_ slot: UInt32, length: Int) {
         if length > 0 { replyAcknowledgment(slot) } else { challenge(entry: slot) }

@@ -36,7 +36,7 @@ extension Stack {
         _ peer: PassivePeer, _ key: FlowKey, _ listener: Int
     ) throws(PacketFault) -> UInt32 {
         let keeping = context.budget.marks.keptBack
-        makeRoom(for: Slab<ConnectionRecord>.chunkBytes)
+        makeRoom(for: Slab<ConnectionRecord>.chunkBytes &+ 2 &* flowTable.bytes)
         guard listeners[listener].queue.reserve(keeping: keeping, &context.budget) else { throw .noMemory }
         var connection = makeConnection(
             key, state: .synReceived, initial: peer.initial, listeners[listener].options,

@@ -56,7 +56,8 @@ struct LoadTests {
         let left = try leftover(run, configuration)
         print(
             """
-            \(run.generator.served) of \(load.transferring) served in \(served), \(run.generator.octets) octets right; \
+            \(run.generator.served) of \(load.transferring) served in \(served), \(run.generator.octets) octets right, \
+            \(run.generator.refused) times refused and tried again; \
             peak \(peak) of \(budget) bytes; \(packets) packets, \(run.generator.forged) forged SYNs, \
             \(counters.cookiesSent) cookies, \(counters.cookiesAccepted) connections by cookie; \
             refused: \(counters[.overloaded]) for memory, \(counters[.queueFull]) for the queue; \
@@ -83,7 +84,6 @@ struct LoadTests {
         load.vanishing = 0
         // A SYN is 44 or 64 octets on the wire.
         load.forgedSyns = forged == 0 ? 0 : 20_000_000 / 10 / 8 / (isIPv6 ? 64 : 44)
-        load.mostForged = forged
         var configuration = Configuration()
         configuration.memoryBudget = 8 << 20
         var run = try LoadRun(
@@ -102,7 +102,7 @@ struct LoadTests {
         arguments: [false, true])
     func floodAndTransfer(isIPv6: Bool) throws {
         // What crosses the link in the time the flood takes.
-        let octets = Self.flood * (isIPv6 ? 64 : 44) * 6
+        let octets = Self.flood * (isIPv6 ? 64 : 44) * 9
         let (quiet, _, _, _) = try transfer(isIPv6, forged: 0, octets: octets)
         let (flooded, forged, counters, held) = try transfer(isIPv6, forged: Self.flood, octets: octets)
         print(
@@ -111,12 +111,17 @@ struct LoadTests {
             \(counters.cookiesSent) cookies; small entries \(held.max() ?? 0) bytes at most
             """)
         #expect(flooded * 4 <= quiet * 5)
-        // All but those that found a place.
-        #expect(counters.cookiesSent + 1_200 >= UInt64(forged) && counters.cookiesSent > 500)
+        #expect(forged >= Self.flood)
+        // All but those that found a place, or were lost in the queue of the link.
+        #expect(Int(counters.cookiesSent) * 100 >= (forged - 1_200) * 95 && counters.cookiesSent > 500)
         // Past the bound the flood costs nothing more.
         let bound = 1024 * 64
         #expect(held.allSatisfy { $0 <= bound })
-        if held.count > 3 { #expect(Set(held.dropFirst(3)).count == 1) }
+        if held.count > 3 {
+            // Entries come in pieces of 64, of which one may come and go.
+            let later = held.dropFirst(3)
+            #expect((later.max() ?? 0) - (later.min() ?? 0) <= 64 * 64)
+        }
     }
 
     @Test(

@@ -22,6 +22,9 @@ package struct LoadGenerator: ~Copyable {
     /// Transfers that ended well, with all octets right; and those that did not.
     package private(set) var served = 0
     package private(set) var failed = 0
+    /// How often a client had no octet back before its connection was reset: the server had no room, and it tries again.
+    package private(set) var refused = 0
+    private var nextSeed: UInt64 = 0
     /// Octets that came back right.
     package private(set) var octets = 0
     /// How long the longest handshake of an honest client took.
@@ -176,11 +179,16 @@ package struct LoadGenerator: ~Copyable {
 
     private mutating func begin(at now: Instant) {
         begun += 1
+        connect(at: now)
+    }
+
+    private mutating func connect(at now: Instant) {
+        nextSeed += 1
         guard let id = try? clients.connect(to: load.server, at: now) else {
             failed += 1
             return
         }
-        transfers[id] = LoadTransfer(octets: load.octets, seed: UInt64(begun), at: now)
+        transfers[id] = LoadTransfer(octets: load.octets, seed: nextSeed, at: now)
     }
 
     private mutating func serveClients(at now: Instant) {
@@ -189,10 +197,12 @@ package struct LoadGenerator: ~Copyable {
             if readiness.contains(.opened) { longestOpening = max(longestOpening, now - transfer.begun) }
             transfer.run(&clients, id, at: now)
             if transfer.isOver || readiness.contains(.ended) {
-                if transfer.isWhole { served += 1 } else { failed += 1 }
+                let isRefused = transfer.received == 0 && load.octets > 0
+                if transfer.isWhole { served += 1 } else if isRefused { refused += 1 } else { failed += 1 }
                 octets += transfer.received
                 clients.release(id, at: now)
                 transfers[id] = nil
+                if isRefused { connect(at: now) }
             } else {
                 transfers[id] = transfer
             }

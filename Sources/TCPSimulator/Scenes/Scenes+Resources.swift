@@ -136,7 +136,8 @@ extension Scene {
             return Stage.silent()
         }
         for number in 1...20 {
-            let address = IPAddress(options.ipv6 ? "2001:db8::\(number)" : "192.0.2.\(number)")
+            // Each from a network of its own: one source takes no more than its share of the places.
+            let address = IPAddress(options.ipv6 ? "2001:db8:\(number)::1" : "192.0.2.\(number)")
             guard let address else { continue }
             stage.simulation.after(.milliseconds(Int64(number))) {
                 attacker.send(
