@@ -3,11 +3,20 @@ import Glibc
 // `swift run -c release benchmarks [--quick] [--json] [--list] [NAME ...]`
 
 /// Every benchmark there is, in the order they run.
-let registry: [Benchmark] = stackBenchmarks + kernelBenchmarks
+let registry: [Benchmark] = stackBenchmarks + kernelBenchmarks + loadBenchmarks
 
 func usage(_ problem: String) -> Never {
     complain("\(problem)\nusage: benchmarks [--quick] [--json] [--list] [NAME ...]")
     exit(64)
+}
+
+// The load's server is this program once more, so that what it holds can be seen by itself.
+if CommandLine.arguments.count == 3, CommandLine.arguments[1] == LoadServing.option {
+    do { try LoadServing.run(answer: CommandLine.arguments[2]) } catch {
+        complain("the load's server cannot run: \(error)")
+        exit(1)
+    }
+    exit(0)
 }
 
 var isQuick = false

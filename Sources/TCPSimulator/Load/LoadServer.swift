@@ -47,6 +47,7 @@ package struct LoadServer: ~Copyable {
             case .connection(let id, let readiness):
                 if readiness.contains(.ended) { letGo(id, at: now) } else { serve(id, at: now) }
             case .memoryLevel(let level): levels.append(level)
+            case .datagrams: break
             }
         }
     }
