@@ -188,13 +188,6 @@ enum LoadServing {
         }
         return worked
     }
-
-    /// What the process has in memory now, by `/proc/self/statm`.
-    private static func residentBytes() -> Int {
-        guard let text = try? String(readingLinesOf: "/proc/self/statm") else { return 0 }
-        let fields = text.split(separator: " ")
-        return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) : 0
-    }
 }
 
 /// A signal that was caught.
