@@ -83,7 +83,7 @@ final class FuzzedHost {
             require(sent.headerLength + sent.segmentSize <= configuration.mtu, "a cut segment is larger than the MTU")
         }
         guard ip.protocolNumber == IPProtocol.tcp else {
-            checkEcho(ip, bytes)
+            checkMessage(ip, bytes)
             return SentPacket(bytes: bytes, ip: ip, tcp: nil, payload: sent.length..<sent.length, segmentSize: 0)
         }
         let segment = Array(bytes[sent.transportOffset...])
@@ -115,20 +115,22 @@ final class FuzzedHost {
             "an option of SYNs on another segment")
     }
 
-    private func checkEcho(_ ip: IPHeader, _ bytes: [UInt8]) {
+    /// What is no TCP: an echo reply, or an error about a packet that came, as short as errors are to be.
+    private func checkMessage(_ ip: IPHeader, _ bytes: [UInt8]) {
         let body = Array(bytes[ip.headerLength...])
-        if ip.source.isIPv4 {
-            require(
-                ip.protocolNumber == IPProtocol.icmp && body[0] == 0, "a packet that is neither TCP nor an echo reply")
-            require(naiveSum(body) == 0xFFFF, "an echo reply's checksum is wrong")
-        } else {
-            require(
-                ip.protocolNumber == IPProtocol.icmpv6 && body[0] == 129,
-                "a packet that is neither TCP nor an echo reply")
-            let pseudo = naivePseudoHeader(
-                ip.source, ip.destination, protocol: IPProtocol.icmpv6, length: body.count)
-            require(naiveSum(body, seed: naiveSum(pseudo)) == 0xFFFF, "an echo reply's checksum is wrong")
-        }
+        let isIPv4 = ip.source.isIPv4
+        require(
+            ip.protocolNumber == (isIPv4 ? IPProtocol.icmp : IPProtocol.icmpv6) && body.count >= 8,
+            "a packet that is neither TCP nor ICMP")
+        let isReply = body[0] == (isIPv4 ? 0 : 129)
+        let errors: [UInt8] = isIPv4 ? [3, 11, 12] : [1, 3, 4]
+        require(isReply || errors.contains(body[0]), "an ICMP message that is neither an echo reply nor an error")
+        // RFC 1812 §4.3.2.3, RFC 4443 §2.4 c.
+        require(isReply || bytes.count <= (isIPv4 ? 576 : 1280), "an error is longer than the least MTU")
+        let pseudo = naivePseudoHeader(
+            ip.source, ip.destination, protocol: IPProtocol.icmpv6, length: body.count)
+        let seed = isIPv4 ? 0 : naiveSum(pseudo)
+        require(naiveSum(body, seed: seed) == 0xFFFF, "the checksum of an ICMP message is wrong")
     }
 
     private func checkChecksum(_ sent: TransmittedPacket, _ ip: IPHeader, _ segment: [UInt8]) {
