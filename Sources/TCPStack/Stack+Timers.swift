@@ -14,6 +14,8 @@ extension Stack {
     /// Fires the timers that are due at `now`.
     public mutating func advance(to now: Instant) {
         context.now = max(context.now, now)
+        // Before the wheel turns: what is overdue by days would be due in days to it afterwards.
+        expireTimeWaits()
         while let id = wheel.pop(at: context.now, &tables) {
             if id.isEntry {
                 fireEntry(id.slot)
@@ -22,7 +24,6 @@ extension Stack {
                 settle(id.slot)
             }
         }
-        expireTimeWaits()
         expireFragments()
         relieve()
         trim()

@@ -239,4 +239,16 @@ struct TimeWaitReuseTests {
         peer.host.advance(by: .seconds(20) + .milliseconds(4))
         #expect(peer.host.stack.memory.timeWaitCount == 0)
     }
+
+    @Test(
+        "TIME-WAIT ends however late the device is: by a second, four days, or four weeks [B-24]",
+        arguments: [1, 345_600, 2_419_200])
+    func late(seconds: Int) {
+        let peer = ScriptedPeer(.ipv4)
+        peer.enter(.timeWait)
+        #expect(peer.host.stack.memory.timeWaitCount == 1)
+        peer.host.sleep(.seconds(60 + seconds))
+        peer.host.advance(by: .zero)
+        #expect(peer.host.stack.memory.timeWaitCount == 0 && peer.host.stack.audit() == nil)
+    }
 }
