@@ -60,12 +60,13 @@ struct UDPHostTests {
     func woken() throws {
         try withPair { client, _ in
             let socket = try await client.openUDP()
-            let waiter = Task { try await socket.receive() }
+            // On the loop: the pool is busy with other tests.
+            let waiter = Task(executorPreference: client.loop) { try await socket.receive() }
             try await client.loop.sleep(for: .milliseconds(5))
             await socket.close()
             await #expect(throws: DatagramError.notOpen) { try await waiter.value }
             let other = try await client.openUDP()
-            let cancelled = Task { try await other.receive() }
+            let cancelled = Task(executorPreference: client.loop) { try await other.receive() }
             try await client.loop.sleep(for: .milliseconds(5))
             cancelled.cancel()
             await #expect(throws: CancellationError.self) { try await cancelled.value }
