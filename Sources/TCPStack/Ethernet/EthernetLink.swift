@@ -69,7 +69,9 @@ public struct EthernetLink: ~Copyable {
     ///   - address: the interface's address; no group's, and not zero.
     ///   - secret: what its timing, its hashes and its `.stable` identifiers are drawn from; the stack's will do. Keep it to
     ///     have the same IPv6 addresses again.
+    ///   - configuration: limits and times.
     ///   - interface: which of the stack's interfaces it is below. That takes only what there is a route for.
+    ///   - now: the time.
     public init(
         address: MACAddress, configuration: EthernetConfiguration = EthernetConfiguration(), secret: StackSecret,
         on interface: InterfaceID = .first, at now: Instant
