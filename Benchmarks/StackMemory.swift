@@ -13,6 +13,10 @@ final class Crowd {
         self.family = family
         var configuration = Configuration()
         configuration.memoryBudget = 1 << 30
+        // All are to be weighed, and each has one source's share at the most.
+        configuration.halfOpenConnections = size
+        configuration.halfOpenPerListener = size
+        configuration.halfOpenShare = 100
         stack = Stack(configuration: configuration, secret: StackSecret(0x0123_4567_89AB_CDEF, 7))
         stack.addAddress(AddressPrefix(family.address(1), length: family.prefixLength))
         listener = try stack.listen(on: StackPair.port, backlog: size, at: .zero)

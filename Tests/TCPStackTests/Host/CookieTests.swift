@@ -45,6 +45,30 @@ struct CookieTests {
     }
 
     @Test(
+        "All listeners together keep no more half-open connections than there may be [4987-1]",
+        arguments: Family.allCases)
+    func allTogether(family: Family) throws {
+        var configuration = configuration(.never)
+        configuration.halfOpenConnections = 6
+        configuration.halfOpenShare = 100
+        let host = VirtualHost(configuration)
+        for port in [80, 81] as [UInt16] { _ = try host.stack.listen(on: port, at: host.now) }
+        for number in 0..<10 {
+            // Each from a source of its own: a /64 is one.
+            let source =
+                family == .ipv4
+                ? family.address(100 + number) : IPAddress(high: 0xFD01 << 48 | UInt64(number), low: 1)
+            host.inject(
+                Injection(
+                    source: Endpoint(source, 5000),
+                    destination: Endpoint(family.stackAddress, UInt16(80 + number % 2)), sequence: SequenceNumber(1),
+                    flags: .syn
+                ).packet())
+        }
+        #expect(host.stack.memory.halfOpenCount == 6 && host.stack.audit() == nil)
+    }
+
+    @Test(
         "With timestamps a cookie brings back MSS, window scale and SACK [RFC 4987 §3.6, 4987-4]",
         arguments: Family.allCases, [UInt8(0), 7, 14])
     func options(family: Family, shift: UInt8) throws {
