@@ -5,9 +5,9 @@ import TCPWire
 extension Stack {
     /// Says what was wrong with a packet to whoever sent it, if that may be said, and there is room and rate for it.
     mutating func report(_ problem: ICMPProblem, about packet: RawSpan, _ ip: IPHeader, _ local: UInt16) {
-        // RFC 1122 §3.2.2, RFC 4443 §2.4 e: never about a later fragment, or an error. Broadcasts and multicasts, and sources
-        // that are no host, do not come this far.
-        guard ip.fragment.map({ $0.offset == 0 }) ?? true, !isICMPError(packet, ip) else { return }
+        // RFC 1122 §3.2.2, RFC 4443 §2.4 e: never about an error. Later fragments, broadcasts and multicasts, and sources that
+        // are no host, do not come this far.
+        guard !isICMPError(packet, ip) else { return }
         guard errorLimit.allows(ip.source, secret, configuration, context.now) else {
             counts.errorsSuppressed &+= 1
             return

@@ -40,6 +40,8 @@ import Testing
             #expect(sent.payload == payload && sent.source == 53 && sent.port == 4000)
             #expect(sent.ip.source == family.stackAddress && sent.ip.destination == family.peerAddress)
             #expect(sent.ip.trafficClass == 46 << 2 && sent.ip.hopLimit == 3)
+            // Routers may cut it (RFC 6864 §4.2); IPv6 has no such thing.
+            #expect((sent.ip.identification != nil) == (family == .ipv4))
         }
         #expect(host.stack.audit() == nil && host.stack.memory.buffers == 0)
     }
@@ -291,6 +293,24 @@ import Testing
         #expect(throws: DatagramError.noLocalAddress) {
             try host.send(socket, [1], to: peer(family), from: other.stackAddress)
         }
+    }
+
+    @Test(
+        "Of a datagram that finds no memory nothing stays, and what was queued before it leaves whole",
+        arguments: Family.allCases)
+    func noMemory(family: Family) throws {
+        var configuration = Configuration()
+        configuration.memoryBudget = 128 << 10
+        let host = VirtualHost(configuration)
+        let socket = try host.stack.openUDP(on: 53, at: host.now)
+        host.isLinkFull = true
+        #expect(try host.send(socket, pattern(60_000), to: peer(family)))
+        #expect(try !host.send(socket, pattern(60_000, seed: 1), to: peer(family)))
+        #expect(host.stack.audit() == nil)
+        host.isLinkFull = false
+        host.settle()
+        #expect(host.takeDatagrams().map(\.payload) == [pattern(60_000)])
+        #expect(host.stack.memory.buffers == 0 && host.stack.audit() == nil)
     }
 
     @Test("Mistakes of the program are told by name")
