@@ -158,13 +158,20 @@ import Testing
         let socket = try host.stack.openUDP(on: 53, at: host.now)
         try host.stack.connectUDP(socket, to: peer(family), at: host.now)
         #expect(try host.send(socket, pattern(1400)))
-        #expect(host.others.map(\.count).max()! > 1400)
+        let first = host.others[0]
+        #expect(first.count > 1400)
         host.injectICMP(
-            family, type: family == .ipv4 ? 3 : 2, code: family == .ipv4 ? 4 : 0, mtu: 1300, about: host.others[0])
+            family, type: family == .ipv4 ? 3 : 2, code: family == .ipv4 ? 4 : 0, mtu: 1300, about: first)
         _ = host.takeDatagrams()
         #expect(try host.send(socket, pattern(1400)))
         #expect(host.others.map(\.count).max()! <= 1300)
         #expect(host.takeDatagrams().first?.payload == pattern(1400))
+        // More than what was named before is no news.
+        host.injectICMP(
+            family, type: family == .ipv4 ? 3 : 2, code: family == .ipv4 ? 4 : 0, mtu: 1400, about: first)
+        #expect(try host.send(socket, pattern(1380)))
+        #expect(host.others.map(\.count).max()! <= 1300)
+        host.others.removeAll()
         host.advance(by: .seconds(601))
         #expect(try host.send(socket, pattern(1400)))
         #expect(host.others.count == 1)
