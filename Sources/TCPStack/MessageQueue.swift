@@ -64,8 +64,6 @@ struct MessageQueue: ~Copyable {
     }
 
     private(set) var octets = ByteQueue()
-    /// The message of which fragments have left and others have not: its octets are the first.
-    var outgoing: OutgoingMessage?
     /// Messages that wait whole.
     private(set) var count = 0
 
@@ -94,9 +92,9 @@ struct MessageQueue: ~Copyable {
         return false
     }
 
-    /// Takes the description of the oldest message; its octets are then the first.
+    /// Takes the description of the oldest message that waits whole; its octets are then the first.
     mutating func next(_ pool: inout BlockPool, _ budget: inout Budget) -> Message? {
-        guard count > 0, outgoing == nil else { return nil }
+        guard count > 0 else { return nil }
         count &-= 1
         var head: [40 of UInt8] = .init(repeating: 0)
         var span = head.mutableSpan
@@ -119,6 +117,12 @@ struct MessageQueue: ~Copyable {
     /// Drops the first `count` octets.
     mutating func drop(_ count: Int, _ pool: inout BlockPool, _ budget: inout Budget) {
         octets.removeFirst(count, &pool, &budget)
+    }
+
+    /// Gives everything back.
+    mutating func removeAll(_ pool: inout BlockPool, _ budget: inout Budget) {
+        octets.removeAll(&pool, &budget)
+        count = 0
     }
 
     /// The checksum of the message that begins the queue, whose octets pass through `buffer` for it, in pieces of an even

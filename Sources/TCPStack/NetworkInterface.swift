@@ -40,6 +40,8 @@ struct NetworkInterface: ~Copyable {
     var control = ControlQueue()
     /// Datagrams that wait, by `MessageQueue.Kind`.
     var messages: InlineArray<2, MessageQueue> = InlineArray { _ in MessageQueue() }
+    /// The messages of which fragments have left and others have not: their octets are the first of their queues.
+    var outgoing: InlineArray<2, OutgoingMessage?> = .init(repeating: nil)
     /// Whether datagrams have their turn before segments.
     var datagramsFirst = false
     /// The hop limit that routers advertise, for IPv6 (RFC 4861 §6.3.4); zero is none.

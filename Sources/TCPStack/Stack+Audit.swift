@@ -41,8 +41,8 @@ extension Stack {
         }
         var socket = udp.sockets.next(from: 0)
         while let index = socket {
-            blocks &+= udp.sockets[index].received.heldBlocks
-            indexes &+= udp.sockets[index].received.indexBytes
+            blocks &+= udp.sockets[index].received.octets.heldBlocks
+            indexes &+= udp.sockets[index].received.octets.indexBytes
             socket = udp.sockets.next(from: index &+ 1)
         }
         var recovery = 0

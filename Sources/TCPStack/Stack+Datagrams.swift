@@ -46,7 +46,7 @@ extension Stack {
     private mutating func keep(
         _ payload: RawSpan, _ key: FlowKey, _ ip: IPHeader, _ slot: UInt32
     ) throws(PacketFault) {
-        let before = udp.sockets[slot].received.count
+        let before = udp.sockets[slot].received.octets.count
         let after = before &+ Message.headSize &+ payload.byteCount
         let grown = UDPTable.blockBytes(after) &- UDPTable.blockBytes(before)
         let limit = udp.sockets[slot].options.receiveBuffer ?? configuration.udpReceiveBuffer
@@ -56,16 +56,7 @@ extension Stack {
         let message = Message(
             key: key, length: payload.byteCount, protocolNumber: IPProtocol.udp, trafficClass: ip.trafficClass,
             hopLimit: ip.hopLimit)
-        var head: [40 of UInt8] = .init(repeating: 0)
-        var span = head.mutableSpan
-        // Safe: octets may have any value.
-        var bytes = unsafe span.mutableBytes
-        message.write(to: &bytes)
-        guard
-            udp.sockets[slot].received.append(bytes.bytes, &context.pool, &context.budget) == Message.headSize,
-            udp.sockets[slot].received.append(payload, &context.pool, &context.budget) == payload.byteCount
-        else {
-            udp.sockets[slot].received.truncate(to: before, &context.pool, &context.budget)
+        guard udp.sockets[slot].received.append(message, payload, RawSpan(), &context.pool, &context.budget) else {
             throw .noMemory
         }
         udp.receivedBytes &+= grown

@@ -24,7 +24,7 @@ extension Stack {
     ) -> TransmittedPacket? {
         let index = kind.rawValue
         while true {
-            if interfaces[link].messages[index].outgoing != nil {
+            if interfaces[link].outgoing[index] != nil {
                 if let sent = writeFragment(link, index, &buffer) { return sent }
                 continue
             }
@@ -48,7 +48,7 @@ extension Stack {
                 return sent
             }
             let identification = identifications.next(message.key, secret, segments: 1)
-            interfaces[link].messages[index].outgoing = OutgoingMessage(
+            interfaces[link].outgoing[index] = OutgoingMessage(
                 message: message,
                 datagram: OutgoingDatagram(ip, length: message.length, identification: identification),
                 checksum: checksum)
@@ -65,18 +65,18 @@ extension Stack {
     private mutating func writeFragment(
         _ link: Int, _ index: Int, _ buffer: inout MutableRawSpan
     ) -> TransmittedPacket? {
-        guard var outgoing = interfaces[link].messages[index].outgoing else { return nil }
+        guard var outgoing = interfaces[link].outgoing[index] else { return nil }
         let isFirst = outgoing.datagram.offset == 0
         let room = room(for: outgoing.message, link, buffer.byteCount)
         guard let next = outgoing.datagram.next(room: room) else {
             interfaces[link].messages[index].drop(
                 outgoing.datagram.remaining, &context.pool, &context.budget)
-            interfaces[link].messages[index].outgoing = nil
+            interfaces[link].outgoing[index] = nil
             counts.repliesDropped &+= 1
             messageLeft(outgoing.message)
             return nil
         }
-        interfaces[link].messages[index].outgoing = outgoing.datagram.remaining > 0 ? outgoing : nil
+        interfaces[link].outgoing[index] = outgoing.datagram.remaining > 0 ? outgoing : nil
         counts.fragmentsSent &+= 1
         let sent = write(next.header, link, index, count: next.count, &buffer)
         if isFirst { buffer.put16(outgoing.checksum, at: sent.transportOffset &+ outgoing.message.checksumOffset) }

@@ -123,25 +123,18 @@ extension Stack {
     ) throws(DatagramError) -> ReceivedDatagram? {
         context.now = max(context.now, now)
         guard let slot = udpSlot(id) else { throw .notOpen }
-        guard !udp.sockets[slot].received.isEmpty else {
+        let before = UDPTable.blockBytes(udp.sockets[slot].received.octets.count)
+        guard let message = udp.sockets[slot].received.next(&context.pool, &context.budget) else {
             if let error = udp.sockets[slot].error {
                 udp.sockets[slot].error = nil
                 throw error
             }
             return nil
         }
-        let before = UDPTable.blockBytes(udp.sockets[slot].received.count)
-        var head: [40 of UInt8] = .init(repeating: 0)
-        var span = head.mutableSpan
-        // Safe: octets may have any value.
-        var bytes = unsafe span.mutableBytes
-        udp.sockets[slot].received.copy(from: 0, count: Message.headSize, to: &bytes, at: 0, context.pool)
-        let message = Message(head: bytes.bytes)
         let count = min(message.length, buffer.byteCount)
-        udp.sockets[slot].received.copy(from: Message.headSize, count: count, to: &buffer, at: 0, context.pool)
-        udp.sockets[slot].received.removeFirst(
-            Message.headSize &+ message.length, &context.pool, &context.budget)
-        udp.receivedBytes &-= before &- UDPTable.blockBytes(udp.sockets[slot].received.count)
+        udp.sockets[slot].received.take(count, to: &buffer, at: 0, &context.pool, &context.budget)
+        udp.sockets[slot].received.drop(message.length &- count, &context.pool, &context.budget)
+        udp.receivedBytes &-= before &- UDPTable.blockBytes(udp.sockets[slot].received.octets.count)
         return ReceivedDatagram(
             source: Endpoint(message.key.remote, message.key.remotePort),
             destination: Endpoint(localAddress(message.key), message.key.localPort), length: message.length,
@@ -152,7 +145,7 @@ extension Stack {
     public mutating func closeUDP(_ id: UDPSocketID, at now: Instant) {
         context.now = max(context.now, now)
         guard let slot = udpSlot(id) else { return }
-        udp.receivedBytes &-= UDPTable.blockBytes(udp.sockets[slot].received.count)
+        udp.receivedBytes &-= UDPTable.blockBytes(udp.sockets[slot].received.octets.count)
         udp.sockets[slot].received.removeAll(&context.pool, &context.budget)
         udp.removeFromReady(slot)
         displace(slot)

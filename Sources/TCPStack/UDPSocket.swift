@@ -95,8 +95,8 @@ struct UDPSocket: ~Copyable {
     var ready = ListLinks()
     /// What routers and the peer's host said, until it was told.
     var error: DatagramError?
-    /// What waits to be read: each datagram behind its description.
-    var received = ByteQueue()
+    /// What waits to be read.
+    var received = MessageQueue()
     /// Octets that wait for the link, descriptions included.
     var queued = 0
 

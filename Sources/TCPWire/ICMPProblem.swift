@@ -59,7 +59,7 @@ public struct HeaderProblem: Sendable, Equatable {
             var checksum = Checksum()
             checksum.add(packet.extracting(0..<length))
             guard checksum.value == 0,
-                let offset = HeaderProblem.badOption(packet.extracting(20..<length))
+                let offset = IPHeader.badOption(packet.extracting(20..<length))
             else { return nil }
             problem = .headerField(at: 20 + offset)
             source = IPAddress(ipv4: packet.be32(12))
@@ -101,23 +101,5 @@ public struct HeaderProblem: Sendable, Equatable {
             offset += length
         }
         return (next, min(offset, end))
-    }
-
-    /// Where the length of an IPv4 option is wrong.
-    private static func badOption(_ options: RawSpan) -> Int? {
-        var offset = 0
-        while offset < options.byteCount {
-            let type = options.u8(offset)
-            if type == 0 { return nil }
-            if type == 1 {
-                offset += 1
-                continue
-            }
-            guard offset + 1 < options.byteCount else { return offset }
-            let length = Int(options.u8(offset + 1))
-            guard length >= 2, offset + length <= options.byteCount else { return offset + 1 }
-            offset += length
-        }
-        return nil
     }
 }

@@ -70,7 +70,7 @@ public struct IPHeader: Sendable {
         var checksum = Checksum()
         checksum.add(packet.extracting(0..<headerLength))
         guard checksum.value == 0 else { throw .badChecksum }
-        if headerLength > 20 { try IPHeader.walkIPv4Options(packet.extracting(20..<headerLength)) }
+        if headerLength > 20, IPHeader.badOption(packet.extracting(20..<headerLength)) != nil { throw .badExtension }
         source = IPAddress(ipv4: packet.be32(12))
         destination = IPAddress(ipv4: packet.be32(16))
         protocolNumber = packet.u8(9)
@@ -87,21 +87,23 @@ public struct IPHeader: Sendable {
         identification = packet.be16(6) & 0x4000 == 0 ? packet.be16(4) : nil
     }
 
-    /// Options are passed over (RFC 9293 MUST-50), source routes too: none is followed or reversed. Their lengths must add up.
-    private static func walkIPv4Options(_ options: RawSpan) throws(PacketFault) {
+    /// Options are passed over (RFC 9293 MUST-50), source routes too: none is followed or reversed. Their lengths must add
+    /// up: the octet of the first that does not, counted from the first option.
+    static func badOption(_ options: RawSpan) -> Int? {
         var offset = 0
         while offset < options.byteCount {
             let type = options.u8(offset)
-            if type == 0 { return }
+            if type == 0 { return nil }
             if type == 1 {
                 offset += 1
                 continue
             }
-            guard offset + 1 < options.byteCount else { throw .badExtension }
+            guard offset + 1 < options.byteCount else { return offset }
             let length = Int(options.u8(offset + 1))
-            guard length >= 2, offset + length <= options.byteCount else { throw .badExtension }
+            guard length >= 2, offset + length <= options.byteCount else { return offset + 1 }
             offset += length
         }
+        return nil
     }
 
     // RFC 8200 §3, §4
