@@ -50,7 +50,7 @@ let hostedTargets: [Target] = [
     .systemLibrary(name: "CLinux"),
     .target(name: "TCPSockets", dependencies: ["TCPStack", "TCPEngine", "TCPWire"], swiftSettings: house),
     .target(
-        name: "TCPPacketdrill", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house,
+        name: "TCPPacketdrill", dependencies: ["TCPSockets", "TCPEngine", "TCPWire"], swiftSettings: house,
         linkerSettings: [.unsafeFlags(loadedLibrary, .when(platforms: [.linux]))]),
     .testTarget(name: "TCPPacketdrillTests", dependencies: ["TCPSockets", "TCPWire"], swiftSettings: house),
     .testTarget(

@@ -1,38 +1,56 @@
 import CLinux
 import Glibc
+import Synchronization
 import TCPRuntime
+
+/// A network namespace that lives as long as this object.
+final class Namespace: Sendable {
+    /// Its name in `ip netns`.
+    let name: String
+    /// What a thread enters it by.
+    let file: CInt
+
+    /// Makes one named after this process and `suffix`, its loopback up.
+    init(_ suffix: String) throws {
+        name = "swift-tcp-bench-\(getpid())-\(suffix)"
+        try shell("ip", "netns", "add", name)
+        file = open("/run/netns/\(name)", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            _ = try? shell("ip", "netns", "del", name)
+            throw BenchmarkFailure("cannot open /run/netns/\(name)")
+        }
+        try shell("ip", "-n", name, "link", "set", "lo", "up")
+    }
+
+    deinit {
+        close(file)
+        _ = try? shell("ip", "netns", "del", name)
+    }
+
+    /// Sets kernel parameters, each as `name=value`. Those that this kernel has not are left.
+    func set(_ parameters: String...) throws {
+        for parameter in parameters { try shell("ip", "netns", "exec", name, "sysctl", "-eqw", parameter) }
+    }
+}
 
 /// Two network namespaces with a veth between them, for the kernel to talk to itself and, in the first, to us.
 final class KernelPlace {
     static let leftVeth = "10.78.0.1"
     static let rightVeth = "10.78.0.2"
 
-    let left: String
-    let right: String
-    let leftFile: CInt
-    let rightFile: CInt
+    private let spaces: [Namespace]
+    var left: String { spaces[0].name }
+    var right: String { spaces[1].name }
+    var leftFile: CInt { spaces[0].file }
+    var rightFile: CInt { spaces[1].file }
 
     init() throws {
-        left = "swift-tcp-bench-\(getpid())-l"
-        right = "swift-tcp-bench-\(getpid())-r"
-        try shell("ip", "netns", "add", left)
-        try shell("ip", "netns", "add", right)
+        spaces = [try Namespace("l"), try Namespace("r")]
         try shell("ip", "link", "add", "veth0", "netns", left, "type", "veth", "peer", "name", "veth0", "netns", right)
         for (space, address) in [(left, KernelPlace.leftVeth), (right, KernelPlace.rightVeth)] {
             try shell("ip", "-n", space, "addr", "add", "\(address)/24", "dev", "veth0")
             try shell("ip", "-n", space, "link", "set", "veth0", "up")
-            try shell("ip", "-n", space, "link", "set", "lo", "up")
         }
-        leftFile = open("/run/netns/\(left)", O_RDONLY | O_CLOEXEC)
-        rightFile = open("/run/netns/\(right)", O_RDONLY | O_CLOEXEC)
-        guard leftFile >= 0, rightFile >= 0 else { throw BenchmarkFailure("cannot open /run/netns") }
-    }
-
-    deinit {
-        close(leftFile)
-        close(rightFile)
-        _ = try? shell("ip", "netns", "del", left)
-        _ = try? shell("ip", "netns", "del", right)
     }
 }
 
@@ -78,6 +96,7 @@ final class NamespaceThread<Value: Sendable>: @unchecked Sendable {
     private let namespace: CInt
     private let body: @Sendable () throws -> Value
     private var result: Result<Value, any Error>?
+    private let ended = Atomic<Bool>(false)
 
     init(_ namespace: CInt, _ body: @escaping @Sendable () throws -> Value) throws {
         self.namespace = namespace
@@ -92,11 +111,21 @@ final class NamespaceThread<Value: Sendable>: @unchecked Sendable {
     }
 
     private func work() {
+        defer { ended.store(true, ordering: .releasing) }
         guard linux_enter_network_namespace(namespace) == 0 else {
             result = .failure(BenchmarkFailure("cannot enter the namespace: run as root"))
             return
         }
         result = Result { try body() }
+    }
+
+    /// Whether `join` will not wait.
+    var hasEnded: Bool { ended.load(ordering: .acquiring) }
+
+    /// Whether it has ended by an error, which `join` will throw.
+    var hasFailed: Bool {
+        guard hasEnded, case .failure = result else { return false }
+        return true
     }
 
     /// Waits for its end.

@@ -10,15 +10,31 @@ enum KernelPeer {
     static let source: UInt16 = 19
     static let echo: UInt16 = 7
 
-    private static func makeSocket() throws -> CInt {
+    /// TCP_CONGESTION.
+    private static let congestionOption: CInt = 13
+
+    /// A socket that uses CUBIC.
+    static func makeSocket() throws -> CInt {
         let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard file >= 0 else { throw BenchmarkFailure("no socket") }
-        // The default may be another, and two kernels compared must use one.
+        // The default may be another, and two kernels compared must use one. What a listener uses its connections do. A
+        // namespace's default may not be any but what the machine's administrator allows to all.
         let name = Array("cubic".utf8)
-        setsockopt(file, Int32(IPPROTO_TCP), 13, name, socklen_t(name.count))
+        guard setsockopt(file, Int32(IPPROTO_TCP), congestionOption, name, socklen_t(name.count)) == 0 else {
+            close(file)
+            throw BenchmarkFailure("the kernel has no CUBIC to be compared with: \(errorText(errno))")
+        }
         var one: CInt = 1
         setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &one, 4)
         return file
+    }
+
+    /// Whether the socket's congestion control is the one compared with.
+    static func usesCubic(_ file: CInt) -> Bool {
+        var name = [UInt8](repeating: 0, count: 16)
+        var length = socklen_t(name.count)
+        return getsockopt(file, Int32(IPPROTO_TCP), congestionOption, &name, &length) == 0
+            && name.prefix { $0 != 0 }.elementsEqual("cubic".utf8)
     }
 
     private static func address(_ text: String, _ port: UInt16) -> sockaddr_in {
@@ -29,38 +45,50 @@ enum KernelPeer {
         return address
     }
 
-    private static func setNoDelay(_ file: CInt) {
+    static func setNoDelay(_ file: CInt) {
         var one: CInt = 1
         setsockopt(file, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
+    }
+
+    /// Connects a socket, and says whether it could.
+    static func connect(_ file: CInt, to text: String, _ port: UInt16) -> Bool {
+        var address = address(text, port)
+        let status = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.connect(file, $0, 16) }
+        }
+        if status == 0 { setNoDelay(file) }
+        return status == 0
     }
 
     /// Connects; tries again while nothing listens yet.
     static func connect(to text: String, _ port: UInt16) throws -> CInt {
         for _ in 0..<200 {
             let file = try makeSocket()
-            var address = address(text, port)
-            let status = withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.connect(file, $0, 16) }
-            }
-            if status == 0 {
-                setNoDelay(file)
-                return file
-            }
+            if connect(file, to: text, port) { return file }
             close(file)
             usleep(10_000)
         }
         throw BenchmarkFailure("cannot connect to \(text):\(port)")
     }
 
-    /// Serves connections one after the other, `count` of them.
-    static func serve(_ port: UInt16, count: Int, _ body: (CInt) -> Void) throws {
+    /// A socket that listens.
+    static func listen(on port: UInt16) throws -> CInt {
         let listener = try makeSocket()
-        defer { close(listener) }
         var address = address("0.0.0.0", port)
         let status = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, 16) }
         }
-        guard status == 0, listen(listener, 512) == 0 else { throw BenchmarkFailure("cannot listen on \(port)") }
+        guard status == 0, Glibc.listen(listener, 512) == 0 else {
+            close(listener)
+            throw BenchmarkFailure("cannot listen on \(port)")
+        }
+        return listener
+    }
+
+    /// Serves connections one after the other, `count` of them.
+    static func serve(_ port: UInt16, count: Int, _ body: (CInt) -> Void) throws {
+        let listener = try listen(on: port)
+        defer { close(listener) }
         for _ in 0..<count {
             let file = accept(listener, nil, nil)
             guard file >= 0 else { throw BenchmarkFailure("accept failed") }

@@ -14,6 +14,8 @@ struct Benchmark: Sendable {
 struct BenchmarkContext {
     /// Whether short samples are wanted.
     let isQuick: Bool
+    /// What the name of a variant must contain, if the benchmark can leave some out.
+    let only: String?
     /// Where the figures go.
     let report: Report
 
@@ -46,13 +48,21 @@ final class Report {
     /// One figure: of which `variant`, what it is, and how much of which unit.
     func add(_ variant: String, _ metric: String, _ value: Double, _ unit: String) {
         if isJSON {
-            print(
-                "{\"benchmark\":\"\(current)\",\"variant\":\"\(variant)\",\"metric\":\"\(metric)\","
-                    + "\"value\":\(value),\"unit\":\"\(unit)\"}")
+            record(variant, metric, value, unit)
         } else {
             print("  \(padded(variant, to: 30))\(padded(metric, to: 28))\(aligned(readable(value), to: 14)) \(unit)")
         }
         fflush(nil)
+    }
+
+    /// A figure for machines; people get it by a note, if at all.
+    func record(_ variant: String, _ metric: String, _ value: Double, _ unit: String) {
+        if isJSON {
+            print(
+                "{\"benchmark\":\"\(current)\",\"variant\":\"\(variant)\",\"metric\":\"\(metric)\","
+                    + "\"value\":\(value),\"unit\":\"\(unit)\"}")
+            fflush(nil)
+        }
     }
 
     /// A remark for people; machines do not get it.

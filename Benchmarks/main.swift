@@ -1,12 +1,14 @@
 import Glibc
 
-// `swift run -c release benchmarks [--quick] [--json] [--list] [NAME ...]`
+// `swift run -c release benchmarks [--quick] [--json] [--list] [--only TEXT] [NAME ...]`
 
 /// Every benchmark there is, in the order they run.
-let registry: [Benchmark] = stackBenchmarks + kernelBenchmarks + loadBenchmarks
+let registry: [Benchmark] = stackBenchmarks + kernelBenchmarks + wireBenchmarks + loadBenchmarks
+
+let synopsis = "usage: benchmarks [--quick] [--json] [--list] [--only TEXT] [NAME ...]"
 
 func usage(_ problem: String) -> Never {
-    complain("\(problem)\nusage: benchmarks [--quick] [--json] [--list] [NAME ...]")
+    complain("\(problem)\n\(synopsis)")
     exit(64)
 }
 
@@ -21,16 +23,22 @@ if CommandLine.arguments.count == 3, CommandLine.arguments[1] == LoadServing.opt
 
 var isQuick = false
 var isJSON = false
+var only: String?
 var names: [String] = []
-for argument in CommandLine.arguments.dropFirst() {
+var arguments = CommandLine.arguments.dropFirst()
+while let argument = arguments.popFirst() {
     switch argument {
-    case "--quick": isQuick = true
+    case "--quick", "--short": isQuick = true
     case "--json": isJSON = true
+    case "--only":
+        guard let text = arguments.popFirst() else { usage("--only wants a part of the names of variants") }
+        only = text
     case "--list", "--help", "-h":
         if argument != "--list" {
-            print("usage: benchmarks [--quick] [--json] [--list] [NAME ...]\n")
-            print("  --quick  shorter samples: everything within a minute")
-            print("  --json   one JSON object a line for every figure\n")
+            print("\(synopsis)\n")
+            print("  --quick  shorter samples, fewer of them; --short is the same")
+            print("  --json   one JSON object a line for every figure")
+            print("  --only   the variants whose name contains the text, of benchmarks that can leave some out: wire\n")
         }
         for benchmark in registry { print("  \(padded(benchmark.name, to: 14))\(benchmark.summary)") }
         exit(0)
@@ -48,7 +56,7 @@ let report = Report(isJSON: isJSON)
 for benchmark in registry where names.isEmpty || names.contains(benchmark.name) {
     report.begin(benchmark)
     do {
-        try benchmark.body(BenchmarkContext(isQuick: isQuick, report: report))
+        try benchmark.body(BenchmarkContext(isQuick: isQuick, only: only, report: report))
     } catch {
         complain("\(benchmark.name) cannot run: \(error)")
         exit(1)

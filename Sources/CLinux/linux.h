@@ -36,6 +36,7 @@ static const int linux_EFD_NONBLOCK_CLOEXEC = O_NONBLOCK | O_CLOEXEC;
 static const int linux_SFD_NONBLOCK_CLOEXEC = O_NONBLOCK | O_CLOEXEC;
 static const int linux_MSG_DONTWAIT = 0x40;
 static const int linux_MSG_NOSIGNAL = 0x4000;
+static const int linux_MSG_MORE = 0x8000;
 static const int linux_SOCK_RAW = 3;
 static const int linux_CLONE_NEWNET = 0x40000000;
 

@@ -7,8 +7,9 @@ extension Connection {
         _ header: TCPHeader, _ sequence: SequenceNumber, isEmpty: Bool, _ context: inout Context
     ) -> Bool {
         let number = header.acknowledgment
-        if state == .synReceived || flags.contains(.synUnanswered) {
-            guard send.unacknowledged < number, number <= send.next else {
+        let completes = state == .synReceived || flags.contains(.synUnanswered)
+        if completes {
+            guard send.initial < number, number <= send.next else {
                 context.bareReset = number
                 return false
             }
@@ -22,11 +23,20 @@ extension Connection {
             return false
         }
         let previousWindow = send.window
+        ecn.marks.remove(.heard)
+        if ecn.feedback == .accurate {
+            noteCounter(header, isEmpty: isEmpty, inSynReceived: completes, &context)
+            answerHandshakeMark(&context)
+        } else if header.flags.contains(.ece) {
+            noteEcho(number, &context)
+        }
         updateWindow(header, sequence)
         if number > send.unacknowledged {
             acknowledgeNew(number, header, &context)
-        } else if number == send.unacknowledged {
+        } else if number == send.unacknowledged, !completes {
             noteDuplicate(header, isEmpty: isEmpty, sameWindow: previousWindow == send.window, &context)
+        } else if number < send.unacknowledged {
+            noteOldAcknowledgment(header, &context)
         }
         if send.window == 0 {
             // RFC 9293 MUST-37: a peer that answers keeps the connection, whatever its window.
@@ -61,9 +71,9 @@ extension Connection {
         unansweredAt = context.now
         if flags.contains(.probing), inFlight == 1 {
             send.next = send.unacknowledged
+            if hasSender { transmissions.removeAll(at: send.next, &context) }
             flags.remove(.probing)
         }
-        flags.remove(.timing)
         retransmitAt =
             inFlight > 0 ? context.now.advanced(byNanoseconds: rtt.timeout(context.parameters)) : .distantFuture
     }
@@ -72,30 +82,30 @@ extension Connection {
         _ number: SequenceNumber, _ header: TCPHeader, _ context: inout Context
     ) {
         context.forwardProgress &+= 1
-        let before = inFlight
+        noteApplicationLimited()
+        var feedback = makeFeedback(header, context)
         let acknowledgesFin = isFinSent && number == send.next
         let total = number.distance(from: send.unacknowledged)
         let octets = min(sendQueue.count, total &- (acknowledgesFin ? 1 : 0))
-        measure(number, header, inFlight: before, &context)
+        transmissions.acknowledge(to: number, &feedback.delivery, &rate)
         if octets > 0 { sendQueue.removeFirst(octets, &context.pool, &context.budget) }
         send.unacknowledged = number
         // Points that lie behind must not fall 2³¹ behind, or they would come to lie ahead.
-        smallEnd = .later(smallEnd, number)
-        if number.distance(from: recover) > 1 &<< 30 { recover = number + -1 }
+        if hasSender {
+            smallEnd = .later(smallEnd, number)
+            sentEnd = .later(sentEnd, number)
+        }
+        if hasSender, number.distance(from: recovery.point) > 1 &<< 30 { recovery.point = number + -1 }
+        if ecn.marks.contains(.answered), number > ecn.point { ecn.marks.remove(.answered) }
         // A probe that was taken ends the back-off of the probes; they measure nothing.
-        if flags.contains(.probing) { rtt.endBackOff() } else { rtt.noteProgress() }
+        feedback.answersProbe = flags.contains(.probing)
+        if feedback.answersProbe { rtt.endBackOff() } else { rtt.noteProgress() }
         flags.remove(.probing)
         progressAt = context.now
         flags.subtract([.reportedTrouble, .more])
         pathCarried(number, context)
-        recoverFrom(acknowledged: total, header, inFlight: before, &context)
-        // RFC 6298 §5.2, §5.3: only new data restarts the timer.
-        if inFlight == 0 {
-            retransmitAt = .distantFuture
-            flags.remove(.retransmit)
-        } else {
-            retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
-        }
+        recoverFrom(acknowledged: total, header, &feedback, &context)
+        if hasSender, transmissions.isEmpty { transmissions.removeAll(at: number, &context) }
         offerRoom(context)
         if acknowledgesFin { finAcknowledged(&context) }
     }
@@ -112,31 +122,36 @@ extension Connection {
         }
     }
 
-    /// A round trip was measured (RFC 6298 §3, Karn): by the one segment that is timed, or, when segments were sent again,
-    /// by the echoed timestamp (RFC 7323 §4).
-    private mutating func measure(
-        _ number: SequenceNumber, _ header: TCPHeader, inFlight: Int, _ context: inout Context
-    ) {
-        if flags.contains(.timing) {
-            guard number >= timedEnd else { return }
-            flags.remove(.timing)
-            rtt.add(sample: context.now.nanoseconds &- timedAt.nanoseconds)
-        } else if flags.contains(.timestamps), let echo = header.options.timestamps?.echo, echo != 0,
-            recovery != nil || rtt.smoothed == 0
-        {
-            let elapsed = Int32(bitPattern: timestampClock(context.now) &- echo)
-            guard elapsed >= 0, elapsed < 600_000 else { return }
-            // A peer that had the segment already echoes its first sending: that the acknowledgment was lost, and a timeout
-            // waited for, is no round trip.
-            if let recovery,
-                context.now.nanoseconds &- Int64(elapsed) &* 1_000_000 < recovery.retransmittedAt.nanoseconds
-                    &- 1_000_000
-            {
+    /// A round trip was measured (RFC 6298 §3, Karn): by what was sent only once, or, when segments were sent again, by the
+    /// echoed timestamp (RFC 7323 §4).
+    mutating func measureRoundTrip(_ header: TCPHeader, _ feedback: inout Feedback, _ context: borrowing Context) {
+        guard !feedback.answersProbe else { return }
+        let now = context.now.nanoseconds
+        let perRoundTrip = max(1, Int64(feedback.inFlightBefore) / Int64(2 &* segmentSize))
+        if let originals = feedback.delivery.originals {
+            // Of what was sent last, which no delayed acknowledgment lengthens.
+            feedback.roundTrip = max(1, now &- originals.last.nanoseconds)
+            sender.state.noteLeast(feedback.roundTrip, context.now)
+            if !feedback.delivery.hasRetransmission {
+                rtt.add(sample: now &- originals.first.nanoseconds, weight: perRoundTrip)
+                recovery.probe.hasMeasured = true
                 return
             }
-            let perRoundTrip = max(1, Int64(inFlight) / Int64(2 &* segmentSize))
-            rtt.add(sample: max(1_000_000, Int64(elapsed) &* 1_000_000), weight: perRoundTrip)
         }
+        guard flags.contains(.timestamps), let echo = header.options.timestamps?.echo, echo != 0,
+            feedback.acknowledged > 0
+        else { return }
+        let elapsed = Int32(bitPattern: timestampClock(context.now) &- echo)
+        guard elapsed >= 0, elapsed < 600_000 else { return }
+        // A peer that had the segment already echoes its first sending: that the acknowledgment was lost, and a timeout
+        // waited for, is no round trip.
+        if let again = feedback.delivery.retransmittedAt,
+            now &- Int64(elapsed) &* 1_000_000 < again.nanoseconds &- 1_000_000
+        {
+            return
+        }
+        rtt.add(sample: max(1_000_000, Int64(elapsed) &* 1_000_000), weight: perRoundTrip)
+        recovery.probe.hasMeasured = true
     }
 
     /// The handshake is complete on this side: the peer's window counts from here.
@@ -151,26 +166,29 @@ extension Connection {
             // Karn: a SYN sent once times the round trip.
             flags.remove(.timing)
             if !flags.contains(.synRetransmitted) {
-                rtt.add(sample: context.now.nanoseconds &- timedAt.nanoseconds)
+                let sample = context.now.nanoseconds &- sentAt.nanoseconds
+                rtt.add(sample: sample)
             }
         }
         if flags.contains(.synRetransmitted) { rtt.startAfterLostSYN() }
         rtt.endBackOff()
         openPath(context)
-        congestion = NewReno(
-            segmentSize: segmentSize, synWasLost: flags.contains(.synRetransmitted),
+        let control = Congestion(
+            congestionControl, segmentSize: segmentSize, synWasLost: flags.contains(.synRetransmitted),
             initialSegments: context.parameters.initialSegments)
+        idleWindow = control.window
         send.unacknowledged = send.initial + 1
         if send.next < send.unacknowledged { send.next = send.unacknowledged }
-        recover = send.initial
         retransmitAt = .distantFuture
         progressAt = context.now
         flags.subtract([.retransmit, .reportedTrouble])
+        if flags.contains(.fastOpen) { finishFastOpen(header, &context) }
         if flags.contains(.synUnanswered) {
             flags.remove(.synUnanswered)
             if inFlight > 0 { retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters)) }
             return
         }
+        answerHandshakeMark(&context)
         move(to: .established, &context)
         if flags.contains(.closeWanted) {
             flags.remove(.closeWanted)

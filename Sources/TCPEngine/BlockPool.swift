@@ -27,7 +27,9 @@ import TCPWire
     private var leastIdleSlabs = 0
     /// Index arrays that queues took and gave back.
     private var spareIndexes: [[UInt32]] = []
-    /// Bytes of the index arrays that queues have, and of those that wait.
+    /// Arrays of transmission records likewise.
+    private var spareRecords: [[Transmission]] = []
+    /// Bytes of the index arrays that queues have, and of all arrays that wait.
     package private(set) var indexBytes = 0
     private var spareBytes = 0
 
@@ -131,6 +133,7 @@ import TCPWire
             budget.release(spareBytes)
             spareBytes = 0
             spareIndexes = []
+            spareRecords = []
         }
         var slab = free.count
         while surplus > 0, slab > 0 {
@@ -205,6 +208,39 @@ import TCPWire
         if spareIndexes.count < 16, index.count <= 1024 {
             spareBytes &+= bytes
             spareIndexes.append(index)
+        } else {
+            budget.release(bytes)
+        }
+    }
+
+    // MARK: Transmission records
+
+    /// Bytes charged for an array of records: theirs, and what an array has besides.
+    static func bytes(ofRecords count: Int) -> Int { 32 &+ 32 &* count }
+
+    /// An array for so many records; `nil` when the budget has no room.
+    mutating func takeRecords(capacity: Int, _ budget: inout Budget) -> [Transmission]? {
+        if let last = spareRecords.last, last.count >= capacity {
+            spareBytes &-= Self.bytes(ofRecords: last.count)
+            return spareRecords.removeLast()
+        }
+        guard budget.reserve(Self.bytes(ofRecords: capacity)) else { return nil }
+        return [Transmission](
+            repeating: Transmission(sentAt: .zero, end: SequenceNumber(0)), count: capacity)
+    }
+
+    /// Whether `takeRecords` would find an array.
+    func hasRecords(capacity: Int, _ budget: Budget) -> Bool {
+        if let last = spareRecords.last, last.count >= capacity { return true }
+        return Self.bytes(ofRecords: capacity) <= budget.remaining
+    }
+
+    /// Gives an array back; a few of a modest size are kept.
+    mutating func returnRecords(_ records: consuming [Transmission], _ budget: inout Budget) {
+        let bytes = Self.bytes(ofRecords: records.count)
+        if spareRecords.count < 16, records.count <= 64 {
+            spareBytes &+= bytes
+            spareRecords.append(records)
         } else {
             budget.release(bytes)
         }

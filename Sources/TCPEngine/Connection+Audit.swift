@@ -10,7 +10,7 @@ extension Connection {
 
     private func auditClosed() -> StaticString? {
         if !sendQueue.isEmpty { return "a closed connection keeps octets to send" }
-        if recovery != nil || reassembly != nil { return "a closed connection keeps recovery state" }
+        if hasSender || reassembly != nil { return "a closed connection keeps recovery state" }
         if retransmitAt != .distantFuture || acknowledgeAt != .distantFuture || orphanAt != .distantFuture {
             return "a closed connection has a timer"
         }
@@ -23,16 +23,38 @@ extension Connection {
         if !isFinDue, state != .finWait2, state != .timeWait, send.next > finSequence, send.next != send.initial + 1 {
             return "SND.NXT lies past what was queued"
         }
-        if inFlight > max(Int(send.maximumWindow), 1) { return "more is in flight than any window allowed" }
+        // What goes with a SYN knows no window yet.
+        if inFlight > max(Int(send.maximumWindow), 1), isSynAcknowledged {
+            return "more is in flight than any window allowed"
+        }
         if sendQueue.count > context.parameters.sendBuffer { return "more is queued to send than the limit" }
         if let fault = auditPath() { return fault }
-        guard let recovery else { return nil }
-        for range in recovery.sacked.ranges
-        where range.start < send.unacknowledged || range.end > send.next || range.start >= range.end {
-            return "the scoreboard holds octets that are not in flight"
+        return auditTransmissions()
+    }
+
+    private func auditTransmissions() -> StaticString? {
+        guard isSynAcknowledged else { return nil }
+        guard hasSender else { return inFlight > 0 ? "something is in flight, and nothing is known of it" : nil }
+        if transmissions.start != queueStart || transmissions.end != send.next {
+            return "the records of what was sent do not tile what is in flight"
         }
-        if recovery.sacked.byteCount > inFlight { return "the scoreboard counts more octets than are in flight" }
-        return nil
+        var (sacked, lost, ranges) = (0, 0, 0)
+        for index in 0..<transmissions.count {
+            let octets = transmissions[index].end.distance(from: transmissions.start(of: index))
+            if octets <= 0 { return "a record of what was sent is empty" }
+            if transmissions[index].isSacked { (sacked, ranges) = (sacked &+ octets, ranges &+ 1) }
+            if transmissions[index].isLost { lost &+= octets }
+            if transmissions[index].isSacked, transmissions[index].isLost {
+                return "what the peer holds counts as lost"
+            }
+        }
+        if sacked != transmissions.sackedOctets || lost != transmissions.lostOctets
+            || ranges != transmissions.sackedRanges
+        {
+            return "the scoreboard counts other octets than it holds"
+        }
+        return recovery.departed > 0 && Int(recovery.departed) > transmissions.pipe
+            ? "more segments have left the network than were in it" : nil
     }
 
     private func auditPath() -> StaticString? {
@@ -54,8 +76,12 @@ extension Connection {
         if receive.edge + (isReceiving ? 0 : 1) < receive.next { return "RCV.NXT lies past the window's right edge" }
         if receive.acknowledged > receive.next { return "more was acknowledged than received" }
         let unit = 1 &<< Int(receive.scale)
-        if isReceiving, advertisedWindow &+ receiveQueue.count > context.parameters.receiveBuffer &+ unit {
+        let most = max(context.parameters.receiveBuffer, Int(space.limit)) &+ unit
+        if isReceiving, advertisedWindow &+ receiveQueue.count > most {
             return "more window is advertised than the buffer has room for"
+        }
+        if !self.flags.contains(.fixedReceiveBuffer), Int(space.limit) > context.parameters.receiveBuffer {
+            return "more is kept for reading than the limit"
         }
         guard let reassembly else { return nil }
         var end = receive.next
@@ -72,7 +98,9 @@ extension Connection {
         if state == .timeWait { return nil }
         if nextDeadline(context) < Instant(nanoseconds: 0) { return "a deadline lies before the origin of time" }
         let waits = inFlight > 0 || unsent > 0 || isFinDue && !isFinSent
-        if waits, retransmitAt == .distantFuture, !mayTransmit { return "something is to be sent, and no timer runs" }
+        if waits, retransmitAt == .distantFuture, !mayTransmit(context), nextDeadline(context) == .distantFuture {
+            return "something is to be sent, and no timer runs"
+        }
         if inFlight > 0, retransmitAt == .distantFuture, flags.isDisjoint(with: [.retransmit, .probe]) {
             return "something is in flight, and no timer runs"
         }

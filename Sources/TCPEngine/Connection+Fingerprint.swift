@@ -4,7 +4,7 @@ import TCPWire
 // against the stored fields, so that none is forgotten.
 //
 // Left out, because nothing the network or the program can see follows from them:
-// - `retransmittedSegments`: only counted.
+// - `retransmittedSegments`, `spuriousRecoveries` and `counters`: only counted.
 // - `heardAt` without keep-alive, `timedAt` and `timedEnd` with no segment timed, `flightAtDuplicate` without duplicates,
 //   `sentAt` while the congestion window is not above what an idle time would make of it: they are written before they
 //   are next read.
@@ -16,16 +16,15 @@ import TCPWire
 extension Connection {
     package func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin, _ context: borrowing Context) {
         hash.add(
-            UInt64(state.rawValue) | UInt64(error?.rawValue ?? .max) &<< 8 | UInt64(changes.rawValue) &<< 16
-                | UInt64(flags.rawValue) &<< 32)
+            UInt64(state.rawValue) | UInt64(error?.rawValue ?? .max) &<< 8 | UInt64(changes.rawValue) &<< 16)
+        hash.add(flags.rawValue)
         addSend(&hash, origin)
         addReceive(&hash, origin)
         hash.add(UInt64(peerSegmentSize) | UInt64(linkSegmentSize) &<< 16)
         addPath(&hash, origin)
         sendQueue.fingerprint(into: &hash, from: 0, count: sendQueue.count, context.pool)
         receiveQueue.fingerprint(into: &hash, from: 0, count: receiveQueue.count, context.pool)
-        hash.add(UInt64(recovery == nil ? 0 : 1) | UInt64(reassembly == nil ? 0 : 2))
-        recovery?.fingerprint(into: &hash, origin)
+        hash.add(reassembly != nil)
         if let reassembly {
             reassembly.fingerprint(into: &hash, origin)
             for range in reassembly.ranges.ranges {
@@ -35,7 +34,9 @@ extension Connection {
             }
         }
         rtt.fingerprint(into: &hash)
-        congestion.fingerprint(into: &hash)
+        hash.add(UInt64(idleWindow) | UInt64(idleThreshold) &<< 32)
+        hash.add(hasSender)
+        if hasSender { congestion.fingerprint(into: &hash, origin) }
         addLoss(&hash, origin)
         addTimes(&hash, origin, context)
         addSettings(&hash)
@@ -78,7 +79,19 @@ extension Connection {
         hash.add(
             UInt64(duplicateAcknowledgments)
                 | UInt64(duplicateAcknowledgments > 0 ? flightAtDuplicate : 0) &<< 32)
-        hash.add(origin.local(recover) | origin.local(smallEnd) &<< 32)
+        hash.add(origin.local(smallEnd) | UInt64(congestionControl.rawValue) &<< 32)
+        hash.add(UInt64(pacingLimit))
+        transmissions.fingerprint(into: &hash, origin)
+        recovery.fingerprint(into: &hash, origin)
+        rack.fingerprint(into: &hash, origin)
+        hash.add(
+            UInt64(ecn.wanted.rawValue) | UInt64(ecn.feedback.rawValue) &<< 8 | UInt64(ecn.marks.rawValue) &<< 16
+                | (ecn.marks.contains(.answered) ? origin.local(ecn.point) : 0) &<< 32)
+        hash.add(
+            UInt64(ecn.received) | UInt64(ecn.told) &<< 8 | UInt64(ecn.known) &<< 16 | UInt64(ecn.thinning) &<< 24
+                | UInt64(ecn.arrivedAs.rawValue) &<< 32)
+        hash.add(markedOctets != nil)
+        markedOctets?.fingerprint(into: &hash)
     }
 
     private func addTimes(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin, _ context: borrowing Context) {
@@ -86,10 +99,9 @@ extension Connection {
         hash.add(deadline: retransmitAt, now)
         hash.add(deadline: acknowledgeAt, now)
         hash.add(deadline: orphanAt, now)
-        if flags.contains(.timing) {
-            hash.add(origin.local(timedEnd))
-            hash.add(past: timedAt, now)
-        }
+        hash.add(deadline: lossAt, now)
+        // Pacing that has let go says nothing until the next sending, which counts what was not used.
+        hash.add(UInt64(bitPattern: max(paceAt.nanoseconds &- now.nanoseconds, -1_000_000_000)))
         if flags.contains(.timestamps) {
             hash.add(UInt64(recentTimestamp &- origin.clock))
             hash.add(Int((now.nanoseconds &- recentTimestampAt.nanoseconds) / 86_400_000_000_000))
@@ -99,16 +111,27 @@ extension Connection {
         if isWaitingForPeer || send.window == 0 { hash.add(past: max(progressAt, unansweredAt), now) }
         if send.window == 0 { hash.add(past: progressAt, now) }
         if flags.contains(.keepAlive) { hash.add(past: heardAt, now) }
-        if congestion.window > NewReno(segmentSize: segmentSize, synWasLost: false).window {
-            hash.add(past: sentAt, now)
-        }
+        hash.add(past: sentAt, now)
+        if sentAt >= now { hash.add(origin.local(sentEnd)) }
+        hash.add(UInt64(usedWindow))
+        if windowFilledAt != 0 { hash.add(UInt64(Connection.clock(context) &- windowFilledAt)) }
+        addSpace(&hash, origin)
         let second = UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000_000)
         hash.add(second == challengeSecond ? Int(challengeLimit(in: second)) &- Int(challengesLeft) : 0)
     }
 
+    private func addSpace(_ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        guard flags.contains(.measuresSpace) else { return }
+        hash.add(UInt64(space.roundTrip) | UInt64(space.lastRead) &<< 32)
+        hash.add(UInt64(space.least) | origin.remote(space.edge) &<< 32)
+        hash.add(origin.remote(space.readTo))
+        let now = UInt32(truncatingIfNeeded: origin.now.nanoseconds / 1000)
+        hash.add(UInt64(now &- space.startedAt) | UInt64(now &- space.edgeAt) &<< 32)
+    }
+
     private func addSettings(_ hash: inout Fingerprint) {
         hash.add(UInt64(userTimeout) | UInt64(keepAliveIdle) &<< 32)
-        hash.add(UInt64(receiveBuffer) | UInt64(quickAcknowledgments) &<< 32)
+        hash.add(UInt64(space.limit) | UInt64(quickAcknowledgments) &<< 32)
         hash.add(
             UInt64(keepAliveInterval) | UInt64(keepAliveLimit) &<< 32 | UInt64(keepAliveProbes) &<< 40
                 | UInt64(differentiatedServices) &<< 48 | UInt64(hopLimit) &<< 56)
@@ -136,20 +159,16 @@ extension SequenceRanges {
     }
 }
 
-extension Recovery {
+extension Transmissions {
     fileprivate func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
-        hash.add(
-            UInt64(phase.rawValue) | UInt64(rescued ? 1 : 0) &<< 8 | UInt64(timeouts) &<< 16
-                | origin.local(point) &<< 32)
-        hash.add(origin.local(retransmitted) | origin.local(lostBefore) &<< 32)
-        hash.add(inflations)
-        hash.add(limit)
-        if retransmittedAt.nanoseconds == .min / 2 {
-            hash.add(UInt64.max)
-        } else {
-            hash.add(past: retransmittedAt, origin.now)
+        hash.add(UInt64(count) | origin.local(start) &<< 32)
+        for index in 0..<count {
+            let record = self[index]
+            hash.add(
+                origin.local(record.end) | (record.isSacked ? 1 &<< 32 : 0) | (record.isLost ? 1 &<< 33 : 0)
+                    | (record.isRetransmission ? 1 &<< 34 : 0))
+            if !record.isSacked { hash.add(past: record.sentAt, origin.now) }
         }
-        sacked.fingerprint(into: &hash) { origin.local($0) }
     }
 }
 
@@ -174,9 +193,35 @@ extension RTTEstimator {
 }
 
 extension NewReno {
-    fileprivate func fingerprint(into hash: inout Fingerprint) {
+    func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
         hash.add(UInt64(window) | UInt64(threshold) &<< 32)
-        hash.add(UInt64(acknowledged))
+        hash.add(UInt64(acknowledged) | UInt64(reducedWindow) &<< 32)
+        hyStart.fingerprint(into: &hash, origin)
+    }
+}
+
+extension Cubic {
+    func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        hash.add(UInt64(window) | UInt64(threshold) &<< 32)
+        hash.add(UInt64(maximum) | UInt64(prior) &<< 32)
+        hash.add(UInt64(reducedWindow) | (isInEpoch ? 1 &<< 63 : 0))
+        hyStart.fingerprint(into: &hash, origin)
+        guard isInEpoch else { return }
+        hash.add(UInt64(period) | UInt64(estimate) &<< 32)
+        hash.add(UInt64(remainder))
+        hash.add(estimateRemainder)
+        hash.add(UInt64(bitPattern: elapsed))
+        hash.add(past: updatedAt, origin.now)
+    }
+}
+
+extension HyStart {
+    func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        hash.add(UInt64(phase.rawValue))
+        guard phase == .slowStart || phase == .conservative else { return }
+        hash.add(UInt64(samples) | UInt64(phase == .conservative ? rounds : 0) &<< 8 | origin.local(windowEnd) &<< 32)
+        hash.add(UInt64(lastMinimum) | UInt64(currentMinimum) &<< 32)
+        hash.add(UInt64(baseline))
     }
 }
 

@@ -6,8 +6,8 @@ package struct Connection: ~Copyable {
     /// What is agreed, wanted or due. Whether an end may send or has its FIN acknowledged is not here: that follows from
     /// the state and the sequence variables.
     package struct Flags: OptionSet {
-        package var rawValue: UInt32
-        package init(rawValue: UInt32) { self.rawValue = rawValue }
+        package var rawValue: UInt64
+        package init(rawValue: UInt64) { self.rawValue = rawValue }
 
         // Agreed in the handshake.
         static let timestamps = Flags(rawValue: 1)
@@ -30,6 +30,7 @@ package struct Connection: ~Copyable {
         // Under way.
         /// The octet after SND.UNA was sent past the window as a probe.
         static let probing = Flags(rawValue: 1 << 12)
+        /// The SYN, sent once, times the round trip.
         static let timing = Flags(rawValue: 1 << 13)
         static let urgent = Flags(rawValue: 1 << 14)
         static let reportedTrouble = Flags(rawValue: 1 << 15)
@@ -44,10 +45,25 @@ package struct Connection: ~Copyable {
         static let synUnanswered = Flags(rawValue: 1 << 22)
         /// CLOSE was called in SYN-RECEIVED with octets queued.
         static let closeWanted = Flags(rawValue: 1 << 20)
+        /// `lossAt` is when a tail loss probe is due; else it is the reordering timer.
+        static let tailProbeTimer = Flags(rawValue: 1 << 32)
+        static let tailProbe = Flags(rawValue: 1 << 33)
         static let ipv4 = Flags(rawValue: 1 << 31)
+        /// The program has said what is kept for reading.
+        static let fixedReceiveBuffer = Flags(rawValue: 1 << 29)
+        /// A round of `space` is under way.
+        static let measuresSpace = Flags(rawValue: 1 << 30)
         /// A small segment waits for company: until the program says otherwise, or until an acknowledgment comes.
         static let corked = Flags(rawValue: 1 << 23)
         static let more = Flags(rawValue: 1 << 24)
+        // Fast Open (RFC 7413), until the handshake is over.
+        static let fastOpen = Flags(rawValue: 1 << 25)
+        /// Octets went with our SYN.
+        static let synText = Flags(rawValue: 1 << 26)
+        /// Our SYN-ACK is to bring a cookie.
+        static let cookieDue = Flags(rawValue: 1 << 27)
+        /// Octets of a SYN, ours or the peer's, were taken.
+        static let openedFast = Flags(rawValue: 1 << 28)
     }
 
     /// The one truth about the state; changed by `move(to:)` only.
@@ -99,31 +115,26 @@ package struct Connection: ~Copyable {
 
     /// The peer's MSS option, or the default (RFC 9293 MUST-15).
     package var peerSegmentSize: UInt16
-    /// The most octets to keep for reading; zero is the configuration's.
-    package var receiveBuffer: UInt32 = 0
+    /// What is kept for reading.
+    package var space = ReceiveSpace()
     /// The MSS we announce: the MTU less the fixed headers (RFC 9293 MUST-67).
     package var linkSegmentSize: UInt16
     package var path = PathSize()
 
     package var sendQueue = ByteQueue()
     package var receiveQueue = ByteQueue()
-    package var recovery: Recovery?
     package var reassembly: Reassembly?
 
     package var rtt = RTTEstimator()
-    package var congestion: NewReno
-    package var duplicateAcknowledgments: UInt16 = 0
-    /// FlightSize when the first of them came, in octets: what limited transmit sends later is not part of it.
-    package var flightAtDuplicate: UInt32 = 0
-    /// RFC 6582's recover: fast retransmit is not entered again before this.
-    package var recover: SequenceNumber
-
-    /// The end of the last segment sent that was smaller than the MSS (RFC 9293 appendix A.3).
-    package var smallEnd: SequenceNumber
-
-    /// The segment that is timed ends here, and was sent then.
-    package var timedEnd = SequenceNumber(0)
-    package var timedAt = Instant.zero
+    /// What sending needs; an idle connection has none, but its window and its threshold.
+    package internal(set) var sender: SenderReference
+    package var idleWindow: UInt32 = 0
+    package var idleThreshold = UInt32(Int32.max)
+    package var ecn = ECN()
+    package var markedOctets: MarkedOctets?
+    package var congestionControl: CongestionControl
+    /// Recoveries that turned out not to have been called for.
+    package var spuriousRecoveries: UInt16 = 0
 
     // TS.Recent (RFC 7323 §4.3), when it was set, and the offset of our own clock.
     package var recentTimestamp: UInt32 = 0
@@ -141,9 +152,11 @@ package struct Connection: ~Copyable {
     package var unansweredAt = Instant.zero
     /// When anything acceptable last came.
     package var heardAt = Instant.zero
-    /// When data was last sent.
+    /// When data, or the SYN that is timed, was last sent.
     package var sentAt = Instant.zero
 
+    /// The most octets a second to send; zero is without limit.
+    package var pacingLimit: UInt32 = 0
     /// R2 in milliseconds, so that an idle connection stays small; zero is the configuration's, `.max` is never.
     package var userTimeout: UInt32 = 0
     package var keepAliveIdle: UInt32 = 7_200_000
@@ -159,6 +172,7 @@ package struct Connection: ~Copyable {
     package var challengesLeft: UInt8
     package var challengeSecond: UInt32 = 0
     package var retransmittedSegments: UInt32 = 0
+    package var counters = ConnectionCounters()
 
     package init(
         state: State, initial: SequenceNumber, linkSegmentSize: Int, isIPv4: Bool, hopLimit: UInt8,
@@ -166,15 +180,14 @@ package struct Connection: ~Copyable {
     ) {
         self.state = state
         send = Send(initial: initial, unacknowledged: initial, next: initial)
-        recover = initial
-        smallEnd = initial
+        sender = context.senders.none
+        congestionControl = context.parameters.congestionControl
         if isIPv4 { flags.insert(.ipv4) }
         peerSegmentSize = isIPv4 ? 536 : 1220
         self.linkSegmentSize = UInt16(clamping: linkSegmentSize)
         self.timestampOffset = timestampOffset
         self.hopLimit = hopLimit
         challengesLeft = 16
-        congestion = NewReno(segmentSize: 536, synWasLost: false)
         progressAt = context.now
         heardAt = context.now
     }
@@ -192,6 +205,7 @@ package struct Connection: ~Copyable {
             next = .closed
             error = error ?? .reset
         }
+        if next == .closed { counters.noteEnd(in: state) }
         if context.recordsMoves { context.moves.append(StateMove(from: state, to: next)) }
         state = next
         switch next {
@@ -220,6 +234,7 @@ package struct Connection: ~Copyable {
 
     private mutating func stopTimers() {
         retransmitAt = .distantFuture
+        if hasSender { lossAt = .distantFuture }
         acknowledgeAt = .distantFuture
         orphanAt = .distantFuture
         flags.remove(.keepAlive)
@@ -231,9 +246,10 @@ package struct Connection: ~Copyable {
         stopTimers()
         sendQueue.removeAll(&context.pool, &context.budget)
         if error != nil || flags.contains(.released) { receiveQueue.removeAll(&context.pool, &context.budget) }
-        dropRecovery(&context)
+        dropSender(&context)
+        dropMarkedOctets(&context)
         dropReassembly(&context)
-        flags.subtract([.acknowledgeNow, .retransmit, .probe, .keepAliveProbe])
+        flags.subtract([.acknowledgeNow, .retransmit, .probe, .keepAliveProbe, .tailProbe])
         receive.duplicates = 0
         changes.insert(.ended)
     }
@@ -248,15 +264,9 @@ package struct Connection: ~Copyable {
     package mutating func dispose(_ context: inout Context) {
         sendQueue.removeAll(&context.pool, &context.budget)
         receiveQueue.removeAll(&context.pool, &context.budget)
-        dropRecovery(&context)
+        dropSender(&context)
+        dropMarkedOctets(&context)
         dropReassembly(&context)
-    }
-
-    package mutating func dropRecovery(_ context: inout Context) {
-        guard let recovery else { return }
-        context.budget.release(recovery.cost)
-        context.recoveryBytes &-= recovery.cost
-        self.recovery = nil
     }
 
     package mutating func dropReassembly(_ context: inout Context) {
@@ -264,16 +274,6 @@ package struct Connection: ~Copyable {
         context.budget.release(reassembly.cost)
         context.recoveryBytes &-= reassembly.cost
         self.reassembly = nil
-    }
-
-    /// The recovery state, made if the budget has room.
-    package mutating func makeRecovery(_ context: inout Context) -> Recovery? {
-        if recovery == nil, context.budget.reserve(Recovery.cost) {
-            context.recoveryBytes &+= Recovery.cost
-            recovery = Recovery(at: send.unacknowledged)
-            flags.remove(.timing)
-        }
-        return recovery
     }
 
     /// The reassembly state, made if the budget has room.
@@ -324,9 +324,10 @@ extension Connection {
         return flags.contains(.timestamps) ? size &- 12 : size
     }
 
-    /// The most octets this connection keeps for reading.
-    package func receiveLimit(_ context: borrowing Context) -> Int {
-        receiveBuffer == 0 ? context.parameters.receiveBuffer : Int(receiveBuffer)
+    /// Bytes charged for the sender and what it holds.
+    package var senderCost: Int {
+        guard hasSender else { return 0 }
+        return SenderPool.cost &+ transmissions.cost &+ congestion.cost &+ (recovery.undo == nil ? 0 : Undo.cost)
     }
 
     /// RCV.WND as last advertised.

@@ -10,8 +10,12 @@ package struct Parameters: Sendable {
     package var openTimeout: Int64 = 180_000_000_000
     package var orphanTimeout: Int64 = 60_000_000_000
     package var zeroWindowTimeout = Int64.max
+    /// The most octets a connection keeps for sending and for reading, and what it begins with: where that is not less, what
+    /// is kept does not follow the need.
     package var sendBuffer = 1 << 20
     package var receiveBuffer = 1 << 20
+    package var initialSendBuffer = 1 << 20
+    package var initialReceiveBuffer = 1 << 20
     /// The most octets a connection takes before they may be sent.
     package var unsentBuffer = Int.max
     package var windowScaling = true
@@ -21,6 +25,20 @@ package struct Parameters: Sendable {
     package var windowScale: UInt8 = 5
     /// How many acknowledgments of a new connection do not wait for company.
     package var quickAcknowledgments: UInt8 = 0
+    /// Which congestion control connections get.
+    package var congestionControl = CongestionControl.cubic
+    /// What they do with Explicit Congestion Notification.
+    package var explicitCongestion = ExplicitCongestion.off
+    /// Whether what a window allows leaves over the round trip.
+    package var paces = true
+    /// Whether tail loss probes are sent (RFC 8985 §7).
+    package var probesTail = true
+    /// Whether F-RTO tells spurious timeouts (RFC 5682).
+    package var usesForwardRTO = true
+    /// Whether duplicates are reported (RFC 2883).
+    package var reportsDuplicates = true
+    /// TLP.max_ack_delay (RFC 8985 §7.2): how long a peer may keep the acknowledgment of a lone segment.
+    package var tailProbeDelay: Int64 = 200_000_000
     /// The initial window in segments; zero is RFC 6928's.
     package var initialSegments = 0
     /// Timeouts of a large segment in a row that make a black hole of the path; zero is never.
@@ -51,8 +69,11 @@ package struct StateMove: Sendable {
 /// What the connections of a stack work with: time, memory, settings, and what they leave for the stack to see to.
 package struct Context: ~Copyable {
     package var now: Instant
+    /// The ECN field of the packet at hand.
+    package var codepoint = ECNCodepoint.notCapable
     package var parameters: Parameters
     package var pool = BlockPool()
+    package var senders = SenderPool()
     package var budget: Budget
     /// Bytes charged for recovery and reassembly state.
     package var recoveryBytes = 0
@@ -61,12 +82,27 @@ package struct Context: ~Copyable {
     package var recordsMoves = false
     /// The connection at hand wants a bare reset sent with this sequence number (RFC 9293 §3.10.7, "<SEQ=SEG.ACK>").
     package var bareReset: SequenceNumber?
+    /// What the connection at hand may take along with its SYN or SYN-ACK.
+    package var fastOpenOffer: FastOpenOffer?
+    /// What came of what it took along.
+    package var fastOpenOutcome: FastOpenOutcome?
     package var retransmittedSegments: UInt64 = 0
     /// Acknowledgments of something new: what was sent arrives (RFC 4861 §7.3.1 calls it forward progress).
     package var forwardProgress: UInt64 = 0
     /// Segments of which octets were not taken for want of memory.
     package var refusedSegments: UInt64 = 0
     package var challengeAcknowledgments: UInt64 = 0
+    package var spuriousRecoveries: UInt64 = 0
+    package var tailProbes: UInt64 = 0
+    /// Fast recoveries begun, and retransmission timeouts with data in flight.
+    package var recoveries: UInt64 = 0
+    package var timeouts: UInt64 = 0
+    /// Packets that came with Congestion Experienced, acknowledgments that told of marks, windows that came down for them, and
+    /// segments that said so.
+    package var marksReceived: UInt64 = 0
+    package var echoesReceived: UInt64 = 0
+    package var reductionsByMarks: UInt64 = 0
+    package var reductionsTold: UInt64 = 0
     package var blackHoles: UInt64 = 0
     package var probesSent: UInt64 = 0
     package var probesLost: UInt64 = 0
@@ -94,6 +130,12 @@ package struct Context: ~Copyable {
         let marks = budget.marks
         let share = max(least, (marks.ending &- max(held, marks.shrinking)) / 8)
         return max(0, min(limit &- count, max(share &- count, marks.shrinking &- held)))
+    }
+
+    /// The most a queue of `count` octets may grow to when it follows its need: as much as it leaves free below `mark`. Two
+    /// such queues come to have a third of it each, and however many there are something stays free.
+    package func share(holding count: Int, below mark: Int) -> Int {
+        max(0, mark / 2 &- (held &- count) / 2)
     }
 
     /// Whether a queue that has its share may have more, because others gave back.

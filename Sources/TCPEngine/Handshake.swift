@@ -21,6 +21,7 @@ extension Connection {
         heardAt = context.now
         if hasAck {
             // The peer has our SYN, and we have its: both directions work.
+            agreeOnECN(synAck: header.flags, context)
             establish(header, &context)
             flags.insert(.acknowledgeNow)
             let hasFin = header.flags.contains(.fin)
@@ -34,6 +35,7 @@ extension Connection {
             send.maximumWindow = send.window
             send.windowSequence = header.sequence
             send.windowAcknowledgment = send.initial
+            agreeOnECN(syn: header.flags, context)
             move(to: .synReceived, &context)
             flags.insert(.retransmit)
         }
@@ -80,18 +82,23 @@ extension Connection {
         flags.subtract([.retransmit, .acknowledgeNow])
         var segment = OutgoingSegment(sequence: send.initial, flags: .syn)
         segment.options = synOptions(context)
-        segment.window = UInt16(min(65535, receiveLimit(context)))
-        if state != .synSent {
-            segment.flags.insert(.ack)
+        segment.window = UInt16(min(65535, max(0, receiveLimit(context) &- receiveQueue.count)))
+        if state == .synSent {
+            segment.flags.formUnion(ecnFlagsOfSyn(isFirst: isFirst))
+        } else {
+            segment.flags.formUnion(ecnFlagsOfSynAck().union(.ack))
+            // RFC 9768 §3.2.3.2: to find out whether the path carries it; not on one that goes again.
+            if ecn.feedback == .accurate, isFirst { segment.options.accurateECN = ECN.firstOption }
             segment.acknowledgment = receive.next
             receive.edge = .later(receive.edge, receive.next + Int(segment.window))
             receive.acknowledged = receive.next
         }
         if isFirst {
             send.next = send.initial + 1
-            timedAt = context.now
+            sentAt = context.now
             flags.insert(.timing)
             progressAt = context.now
+            if flags.contains(.fastOpen) { addFastOpen(to: &segment, &context) }
         } else if rtt.expirations > 0 {
             // Karn: which of the two was answered cannot be told.
             flags.insert(.synRetransmitted)
@@ -133,7 +140,7 @@ extension Connection {
         send.next = send.initial + 1
         switch synAck {
         case .once(let sentAt):
-            timedAt = sentAt
+            self.sentAt = sentAt
             flags.insert(.timing)
         case .again: flags.insert(.synRetransmitted)
         case .unknown: break

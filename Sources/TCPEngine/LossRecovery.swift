@@ -1,183 +1,405 @@
 import TCPWire
 
-// What acknowledgments and timeouts say of losses: RFC 5681 §3.2, RFC 6582 without SACK, RFC 6675 with it.
+// What acknowledgments and timeouts say of losses: RFC 8985 with SACK, RFC 5681 §3.2 and RFC 6582 without; and what is done
+// about them.
 extension Connection {
-    /// Takes the SACK blocks of an acknowledgment; says how many octets they newly cover.
-    private mutating func takeSACK(_ header: TCPHeader, _ context: inout Context) -> Int {
-        guard flags.contains(.sack), header.options.sackCount > 0, inFlight > 0 else { return 0 }
-        if recovery == nil {
-            // Only a block past SND.UNA is news; a D-SACK report alone needs no scoreboard.
-            var isNews = false
-            for index in 0..<header.options.sackCount
-            where header.options.sackBlocks[index].start >= send.unacknowledged
-                && header.options.sackBlocks[index].end <= send.next
-            {
-                isNews = true
+    /// An acknowledgment at work.
+    struct Feedback {
+        var delivery: Delivery
+        /// Octets that SEG.ACK newly acknowledges.
+        var acknowledged = 0
+        /// Octets in flight before it, and believed to be in the network.
+        var inFlightBefore: Int
+        var pipeBefore: Int
+        /// Octets found lost, and whether retransmissions are among them.
+        var lost = 0
+        var lostAgain = false
+        /// RFC 2883: what arrived twice.
+        var duplicateReport: SACKBlock?
+        var hasSACK = false
+        /// Whether it answers a probe of a shut window, which measures nothing.
+        var answersProbe = false
+        /// Whether nothing was being repaired when it came, and whether the window was coming down.
+        var wasOpen = true
+        var wasReducing = false
+        /// The round trip of what was sent last; zero when none was measured.
+        var roundTrip: Int64 = 0
+    }
+
+    func makeFeedback(_ header: TCPHeader, _ context: borrowing Context) -> Feedback {
+        let delivery = Delivery(
+            now: context.now, echo: flags.contains(.timestamps) ? header.options.timestamps?.echo : nil,
+            timestampOffset: timestampOffset, leastRoundTrip: leastRoundTrip, highest: rack.highest,
+            sample: rate.begin())
+        return Feedback(
+            delivery: delivery, inFlightBefore: inFlight, pipeBefore: pipe,
+            duplicateReport: duplicateReport(header), hasSACK: flags.contains(.sack) && header.options.sackCount > 0,
+            wasOpen: recovery.phase == .open, wasReducing: recovery.reducesWindow)
+    }
+
+    /// RFC 6675 §3, Update: takes the SACK blocks of an acknowledgment. Those that make no sense, and D-SACK, change nothing.
+    private mutating func takeSACK(_ header: TCPHeader, _ feedback: inout Feedback, _ context: inout Context) {
+        guard feedback.hasSACK, inFlight > 0 else { return }
+        let before = transmissions.sackedOctets
+        // RFC 8985 §6.2 step 3: in ascending order, or what one acknowledgment reports would seem to be reordered.
+        var done: UInt8 = 0
+        for _ in 0..<header.options.sackCount {
+            var next = -1
+            for index in 0..<header.options.sackCount where done & 1 &<< UInt8(index) == 0 {
+                if next < 0 || header.options.sackBlocks[index].start < header.options.sackBlocks[next].start {
+                    next = index
+                }
             }
-            guard isNews else { return 0 }
+            done |= 1 &<< UInt8(next)
+            // What begins at SEG.ACK would have been acknowledged.
+            guard header.options.sackBlocks[next].start != send.unacknowledged else { continue }
+            transmissions.sack(
+                header.options.sackBlocks[next], segmentSize: segmentSize, &feedback.delivery, &rate, &context)
         }
-        guard let recovery = makeRecovery(&context) else { return 0 }
-        recovery.makeRoom(&context)
-        let added = recovery.update(header.options, acknowledged: send.unacknowledged, next: send.next)
-        if probeIsHeld(recovery) { probeArrived(context) }
+        if probeIsHeld { probeArrived(context) }
         // Something as large as the segment that waits has arrived: it was not its size.
-        if added >= segmentSize { path.timeouts = 0 }
-        return added
+        if transmissions.sackedOctets &- before >= segmentSize { path.timeouts = 0 }
     }
 
     /// An acknowledgment that acknowledges nothing new.
     mutating func noteDuplicate(
         _ header: TCPHeader, isEmpty: Bool, sameWindow: Bool, _ context: inout Context
     ) {
+        var feedback = makeFeedback(header, context)
+        noteDuplicateReport(&feedback, &context)
+        guard hasSender else { return }
+        // With nothing in flight, too: the probe may have been the last that was sent.
+        noteTailProbeAnswer(
+            header, feedback, isEmptyDuplicate: isEmpty && sameWindow && !feedback.hasSACK, &context)
         guard inFlight > 0, send.window > 0, !flags.contains(.probing) else { return }
-        let newlySacked = takeSACK(header, &context)
+        takeSACK(header, &feedback, &context)
+        measureRoundTrip(header, &feedback, context)
         // RFC 5681 §2: no data, no SYN, no FIN, the same acknowledgment, the same window. With SACK, news counts instead
         // (RFC 6675 §2).
-        guard flags.contains(.sack) && header.options.sackCount > 0 ? newlySacked > 0 : isEmpty && sameWindow else {
-            return
-        }
+        let isDuplicate = feedback.hasSACK ? feedback.delivery.octets > 0 : isEmpty && sameWindow
+        guard isDuplicate else { return }
         if duplicateAcknowledgments == 0 { flightAtDuplicate = UInt32(clamping: inFlight) }
         if duplicateAcknowledgments < .max { duplicateAcknowledgments &+= 1 }
-        switch recovery?.phase {
-        case .fast:
-            if flags.contains(.sack) {
-                recovery?.updateLost(segmentSize: segmentSize, threshold: 3)
-            } else if let recovery, recovery.inflations > 0 {
-                // RFC 5681 §3.2 (4): a segment has left the network. No more can have than were in it: forged duplicates
-                // beyond that count for nothing.
-                recovery.inflations &-= 1
-                congestion.window = min(congestion.window &+ UInt32(segmentSize), 1 &<< 30)
-            }
-        case .timeout, .resized, .divided: break
-        case .open, nil: detectLoss(&context)
-        }
+        if !flags.contains(.sack) { countDeparted(&feedback) }
+        cancelTailProbe()
+        respond(header, &feedback, &context)
+        offerRoom(context)
     }
 
-    /// RFC 6675 §5: the third duplicate, or a scoreboard that shows the first octet lost.
-    private mutating func detectLoss(_ context: inout Context) {
-        var isLost = duplicateAcknowledgments >= 3
-        if flags.contains(.sack), let recovery {
-            recovery.updateLost(segmentSize: segmentSize, threshold: 3)
-            if recovery.lostBefore > send.unacknowledged { isLost = true }
-        } else if send.unacknowledged <= recover, recover != send.initial {
-            // RFC 6582 §3.2 step 1: duplicates of what recovery itself sent are no sign of loss.
-            isLost = false
-        }
-        guard isLost, let recovery = makeRecovery(&context), !repairProbe(recovery, &context) else { return }
-        // RFC 5681 §3.2 (2): without the segments of limited transmit.
-        let flight = duplicateAcknowledgments > 0 ? Int(flightAtDuplicate) : inFlight
-        congestion.enterRecovery(inFlight: flight, segmentSize: segmentSize)
-        if !flags.contains(.sack) {
-            // RFC 5681 §3.2 (3): three segments have left the network.
-            congestion.window &+= UInt32(3 &* segmentSize)
-        }
-        recovery.phase = .fast
-        recovery.inflations = inFlight / segmentSize
-        recovery.point = send.next
-        recovery.retransmitted = send.unacknowledged
-        recovery.lostBefore = .later(
-            recovery.lostBefore, send.unacknowledged + min(segmentSize, inFlight))
-        recover = send.next
-        // RFC 5681 §3.2 (3): the first one goes at once, whatever the window.
-        flags.insert(.retransmit)
-        flags.remove(.timing)
+    /// Without SACK a duplicate says that some segment has left the network. No more can have than were in it: forged
+    /// duplicates beyond that count for nothing. While nothing is repaired, two at most (RFC 3042), and the one that begins
+    /// the repair.
+    private mutating func countDeparted(_ feedback: inout Feedback) {
+        // After a timeout they may be of what was sent before it, which counts as lost.
+        guard recovery.phase != .timeout else { return }
+        let most = showDuplicatesLoss ? Connection.duplicateThreshold : 2
+        let limit = recovery.phase == .open ? most &* segmentSize : Int(flightAtDuplicate)
+        let departed = min(Int(recovery.departed) &+ segmentSize, limit, transmissions.pipe)
+        guard departed > Int(recovery.departed) else { return }
+        feedback.delivery.octets &+= departed &- Int(recovery.departed)
+        recovery.departed = UInt32(clamping: departed)
     }
 
-    /// New data was acknowledged. `inFlight` is what was out before.
+    /// New data was acknowledged: `total` octets up to `number`, of `feedback.inFlightBefore`.
     mutating func recoverFrom(
-        acknowledged: Int, _ header: TCPHeader, inFlight before: Int, _ context: inout Context
+        acknowledged total: Int, _ header: TCPHeader, _ feedback: inout Feedback, _ context: inout Context
     ) {
+        feedback.acknowledged = total
         duplicateAcknowledgments = 0
-        _ = takeSACK(header, &context)
-        guard let recovery else {
-            grow(by: acknowledged, inFlight: before, limit: 2)
-            return
-        }
-        recovery.sacked.remove(before: send.unacknowledged)
         // RFC 2018 §8: an acknowledgment that stops short of what was reported says that the peer dropped it.
-        if recovery.sacked.first?.start == send.unacknowledged { recovery.sacked.removeAll() }
-        recovery.retransmitted = .later(recovery.retransmitted, send.unacknowledged)
-        recovery.lostBefore = .later(recovery.lostBefore, send.unacknowledged)
-        switch recovery.phase {
-        case .open:
-            grow(by: acknowledged, inFlight: before, limit: 2)
-            if !recovery.sacked.isEmpty { detectLoss(&context) }
-        case .fast:
-            if send.unacknowledged >= recovery.point {
-                endFastRecovery(recovery)
-            } else {
-                partialAcknowledgment(acknowledged, recovery)
-            }
-        case .timeout, .resized, .divided:
-            recovery.timeouts = 0
-            // RFC 3465 §2.3: one segment an acknowledgment while the window of the timeout is repaired.
-            grow(by: acknowledged, inFlight: Int(congestion.window), limit: 1)
-            if send.unacknowledged >= recovery.point {
-                let wasDivided = recovery.phase == .divided
-                recovery.phase = .open
-                // What else was lost waited for this.
-                if wasDivided, !recovery.sacked.isEmpty { detectLoss(&context) }
-            }
-        }
-        if recovery.phase == .open, recovery.sacked.isEmpty { dropRecovery(&context) }
-    }
-
-    private mutating func endFastRecovery(_ recovery: Recovery) {
-        recovery.phase = .open
-        let size = UInt32(segmentSize)
-        // RFC 6582 §3.2 step 3, full acknowledgment; RFC 6675 §5: cwnd is ssthresh already.
+        if !transmissions.isEmpty, transmissions[0].isSacked { transmissions.forgetSacked() }
+        takeSACK(header, &feedback, &context)
         if !flags.contains(.sack) {
-            congestion.window = min(congestion.threshold, max(UInt32(inFlight), size) &+ size)
+            // RFC 9937 §6.2: what duplicates had counted already is not delivered again.
+            let counted = min(Int(recovery.departed), max(0, total &- segmentSize))
+            feedback.delivery.octets = max(0, feedback.delivery.octets &- counted)
+            recovery.departed = recovery.departed &- UInt32(clamping: counted)
+            if recovery.phase == .open { recovery.departed = 0 }
+        }
+        measureRoundTrip(header, &feedback, context)
+        noteDuplicateReport(&feedback, &context)
+        noteTailProbeAnswer(header, feedback, isEmptyDuplicate: false, &context)
+        respond(header, &feedback, &context)
+        // RFC 6298 §5.2, §5.3: only new data restarts the timer.
+        if inFlight == 0 {
+            retransmitAt = .distantFuture
+            lossAt = .distantFuture
+            flags.subtract([.retransmit, .tailProbe, .tailProbeTimer])
+            if recovery.phase != .open { endRecovery(&context) }
+            recovery.departed = 0
+        } else {
+            retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
+            scheduleTailProbe(context)
         }
     }
 
-    /// RFC 6582 §3.2 step 3: the next hole is lost too, and the window shrinks by what left the network.
-    private mutating func partialAcknowledgment(_ acknowledged: Int, _ recovery: Recovery) {
-        if flags.contains(.sack) {
-            recovery.updateLost(segmentSize: segmentSize, threshold: 3)
-            if recovery.sacked.isEmpty {
-                recovery.lostBefore = .later(recovery.lostBefore, send.unacknowledged + min(segmentSize, inFlight))
-            }
+    /// An acknowledgment that others have overtaken: a D-SACK on it counts all the same.
+    mutating func noteOldAcknowledgment(_ header: TCPHeader, _ context: inout Context) {
+        guard hasSender, duplicateReport(header) != nil else { return }
+        var feedback = makeFeedback(header, context)
+        noteDuplicateReport(&feedback, &context)
+    }
+
+    /// RFC 8985 §6.2 step 4, and the D-SACK half of undoing.
+    private mutating func noteDuplicateReport(_ feedback: inout Feedback, _ context: inout Context) {
+        guard hasSender, let report = feedback.duplicateReport else { return }
+        rack.noteDuplicateReport(unacknowledged: send.unacknowledged, next: send.next)
+        counters.noteDuplicateReport()
+        rate.countDuplicate(min(report.end.distance(from: report.start), segmentSize))
+        if let undo = recovery.undo, undo.noteReported(report) { undoRecovery(&context) }
+    }
+
+    private mutating func noteTailProbeAnswer(
+        _ header: TCPHeader, _ feedback: Feedback, isEmptyDuplicate: Bool, _ context: inout Context
+    ) {
+        guard
+            tailProbeRepairedLoss(
+                header.acknowledgment, duplicateReport: feedback.duplicateReport, isEmptyDuplicate: isEmptyDuplicate),
+            recovery.phase == .open
+        else { return }
+        // RFC 8985 §7.4.2: a loss is a loss, though nothing had to be repaired.
+        congestion.reduce(inFlight: feedback.inFlightBefore, segmentSize: segmentSize, isECN: false, now: context.now)
+        congestion.endRecovery(segmentSize: segmentSize)
+        noteReduction()
+    }
+
+    // MARK: What follows from it
+
+    /// Finds losses, and lets recovery and congestion control go on.
+    private mutating func respond(_ header: TCPHeader, _ feedback: inout Feedback, _ context: inout Context) {
+        rack.update(feedback.delivery)
+        if feedback.delivery.isReordered { counters.noteReordering() }
+        rack.notePassed(send.unacknowledged)
+        if feedback.acknowledged > 0, recovery.phase == .timeout { recovery.timeouts = 0 }
+        let isSpurious = takeBackIfSpurious(header, feedback, &context)
+        if !isSpurious { endRecoveryIfPassed(&context) }
+        findLosses(&feedback, &context)
+        if feedback.lost > 0 { respondToLoss(&feedback, &context) }
+        if recovery.departed > 0 { recovery.departed = min(recovery.departed, UInt32(clamping: transmissions.pipe)) }
+        tellCongestion(
+            feedback, isInRecovery: isSpurious || feedback.wasReducing || recovery.reducesWindow, &context)
+        guard recovery.reducesWindow, congestion.reducesByDelivery,
+            feedback.delivery.octets > 0 || !feedback.wasReducing
+        else { return }
+        congestion.window = recovery.reduction.window(
+            delivered: feedback.delivery.octets, pipe: pipe, threshold: congestion.threshold,
+            isSafe: feedback.acknowledged > 0 && feedback.lost == 0, segmentSize: segmentSize)
+    }
+
+    /// Says whether the recovery turned out to be spurious, and was taken back.
+    private mutating func takeBackIfSpurious(
+        _ header: TCPHeader, _ feedback: Feedback, _ context: inout Context
+    ) -> Bool {
+        guard recovery.phase == .fast || recovery.phase == .timeout, recovery.undo != nil else {
+            recovery.forward = .off
+            return false
+        }
+        let advances = feedback.acknowledged > 0
+        var isSpurious = advances && showsSpurious(header)
+        if recovery.phase == .timeout {
+            isSpurious = forwardRTOShowsSpurious(feedback.delivery, advances: advances) || isSpurious
+        }
+        guard isSpurious else { return false }
+        let wasTimeout = recovery.phase == .timeout
+        undoRecovery(&context)
+        if wasTimeout { rack.restart(feedback.delivery) }
+        return true
+    }
+
+    private mutating func endRecoveryIfPassed(_ context: inout Context) {
+        let point = recovery.phase == .reduced ? ecn.point : recovery.point
+        guard recovery.phase != .open, send.unacknowledged >= point else { return }
+        endRecovery(&context)
+    }
+
+    mutating func endRecovery(_ context: inout Context) {
+        let phase = recovery.phase
+        recovery.phase = .open
+        recovery.forward = .off
+        recovery.timeouts = 0
+        recovery.departed = 0
+        if phase == .fast || phase == .reduced { congestion.endRecovery(segmentSize: segmentSize) }
+        if phase == .fast || phase == .timeout { rack.noteRecoveryEnded() }
+    }
+
+    private mutating func findLosses(_ feedback: inout Feedback, _ context: inout Context) {
+        guard inFlight > 0 else { return }
+        guard flags.contains(.sack) else {
+            findFirstLost(&feedback, &context)
             return
         }
-        let size = UInt32(segmentSize)
-        congestion.window = max(size, congestion.window &- min(congestion.window, UInt32(clamping: acknowledged)))
-        if acknowledged >= segmentSize { congestion.window &+= size }
-        recovery.inflations = inFlight / segmentSize
-        recovery.lostBefore = send.unacknowledged + min(segmentSize, inFlight)
-        recovery.retransmitted = send.unacknowledged
+        let found = detectLosses(context)
+        feedback.lost &+= found.octets
+        feedback.lostAgain = found.again
+    }
+
+    /// RFC 5681 §3.2. RFC 6582 §3.2 step 1: duplicates of what recovery itself sent are no sign of loss.
+    private var showDuplicatesLoss: Bool {
+        duplicateAcknowledgments >= Connection.duplicateThreshold
+            && (send.unacknowledged > recovery.point || recovery.point == send.initial)
+    }
+
+    /// Without SACK: the third duplicate shows the first segment lost (RFC 5681 §3.2), in recovery an acknowledgment that
+    /// does not end it the next (RFC 6582 §3.2 step 3).
+    private mutating func findFirstLost(_ feedback: inout Feedback, _ context: inout Context) {
+        let isLost: Bool
+        switch recovery.phase {
+        case .open, .reduced: isLost = showDuplicatesLoss
+        case .fast: isLost = feedback.acknowledged > 0
+        case .timeout, .resized, .divided: isLost = false
+        }
+        guard isLost, !transmissions.isEmpty, !transmissions[0].isLost, transmissions.makeRoom(for: 1, &context) else {
+            return
+        }
+        transmissions.cut(at: .earlier(send.unacknowledged + segmentSize, send.next))
+        feedback.lost &+= markLost(0, context.now)
+        transmissions.join(at: 0)
+        // Step 3: at once, whatever the window.
         flags.insert(.retransmit)
     }
 
-    /// The window grows only while it is what limits the sender (RFC 7661 §4.1 in spirit: an unused window proves nothing).
-    private mutating func grow(by acknowledged: Int, inFlight before: Int, limit: Int) {
-        let window = Int(congestion.window)
-        let used = congestion.isSlowStart ? before &* 2 : before &+ 3 &* segmentSize
-        guard used >= window else { return }
-        congestion.acknowledge(acknowledged, segmentSize: segmentSize, limit: limit)
+    /// Something was found lost.
+    private mutating func respondToLoss(_ feedback: inout Feedback, _ context: inout Context) {
+        switch recovery.phase {
+        case .open, .reduced:
+            if recovery.phase == .open, repairProbe(&context) { return }
+            enterRecovery(feedback, &context)
+        case .fast:
+            // RFC 5681 §4.3: the loss of a retransmission is another indication of congestion.
+            if feedback.lostAgain { enterRecovery(feedback, &context) }
+        case .timeout, .resized, .divided: break
+        }
+    }
+
+    /// RFC 5681 §3.2, RFC 6675 §5, RFC 9937 §6.1: fast recovery.
+    private mutating func enterRecovery(_ feedback: Feedback, _ context: inout Context) {
+        // RFC 3168 §6.1.2: once in a window of data; a reduction that is under way was for this too.
+        let isReduced = recovery.phase == .reduced
+        if !isReduced {
+            rememberForUndo(&context)
+            // RFC 5681 §3.2 (2): without the segments of limited transmit.
+            var flight = feedback.inFlightBefore
+            if duplicateAcknowledgments > 0 { flight = min(Int(flightAtDuplicate), inFlight) }
+            // What is lost again was sent by a window that had come down to the threshold.
+            if recovery.phase == .fast { flight = min(flight, Int(clamping: congestion.threshold)) }
+            congestion.reduce(inFlight: flight, segmentSize: segmentSize, isECN: false, now: context.now)
+            recovery.reduction.begin(
+                flight: inFlight &- transmissions.sackedOctets &+ (flags.contains(.sack) ? feedback.delivery.octets : 0)
+            )
+        }
+        if recovery.phase != .fast {
+            counters.noteRecovery()
+            context.recoveries &+= 1
+        }
+        noteReduction()
+        // The first goes again at once: of a reduction that was under way enough has left already for it to wait.
+        if isReduced { flags.insert(.retransmit) }
+        recovery.phase = .fast
+        recovery.point = send.next
+        // Without SACK duplicates may come of all that is out now.
+        flightAtDuplicate = UInt32(clamping: inFlight)
+        recovery.startedAt = context.now
+        recovery.probe.finish()
+        flags.remove(.tailProbe)
+        cancelTailProbe()
+    }
+
+    /// What the acknowledgment means to congestion control.
+    private mutating func tellCongestion(_ feedback: Feedback, isInRecovery: Bool, _ context: inout Context) {
+        var signal = CongestionSignal(now: context.now, segmentSize: segmentSize)
+        // What was reported before, while nothing was repaired, counts when it is acknowledged.
+        signal.acknowledged =
+            feedback.wasOpen || feedback.acknowledged == 0 ? feedback.acknowledged : feedback.delivery.octets
+        signal.delivered = feedback.delivery.octets
+        signal.lost = feedback.lost
+        signal.inFlightBefore = feedback.pipeBefore
+        signal.inFlight = pipe
+        signal.roundTrip = feedback.roundTrip
+        signal.smoothedRoundTrip = rtt.smoothed
+        signal.isInRecovery = isInRecovery || congestion.reducesByDelivery && ecn.marks.contains(.heard)
+        signal.unacknowledged = send.unacknowledged
+        signal.next = send.next
+        signal.isWindowLimited = isWindowLimited(feedback)
+        // RFC 3465 §2.3: one segment an acknowledgment while the window of a timeout is repaired.
+        signal.segmentLimit = recovery.phase == .open ? (context.parameters.paces ? 8 : 2) : 1
+        var sample = feedback.delivery.sample
+        rate.finish(&sample, minimumRoundTrip: leastRoundTrip)
+        counters.noteRate(sample)
+        if ecn.marks.contains(.marked) {
+            ecn.marks.remove(.marked)
+            congestion.noteMarks(signal, sample, rate)
+        }
+        congestion.acknowledge(signal, sample, &rate)
+    }
+
+    /// The window grows only while it is what limits the sender (RFC 7661 §4.1: an unused window proves nothing).
+    private func isWindowLimited(_ feedback: Feedback) -> Bool {
+        if recovery.phase != .open { return true }
+        // In slow start a window of which half was used does for what comes next.
+        if congestion.isSlowStart { return feedback.inFlightBefore &* 2 > Int(congestion.window) }
+        return feedback.inFlightBefore &+ 3 &* segmentSize >= Int(congestion.window)
+    }
+
+    // MARK: Timers
+
+    /// RFC 8985 §6.2 step 5: the reordering timer expired.
+    mutating func reorderingTimerExpired(_ context: inout Context) {
+        lossAt = .distantFuture
+        guard inFlight > 0 else { return }
+        let found = detectLosses(context)
+        guard found.octets > 0 else { return }
+        var feedback = Feedback(
+            delivery: Delivery(
+                now: context.now, echo: nil, timestampOffset: timestampOffset, leastRoundTrip: leastRoundTrip,
+                highest: rack.highest, sample: rate.begin()), inFlightBefore: inFlight, pipeBefore: pipe)
+        feedback.lost = found.octets
+        feedback.lostAgain = found.again
+        respondToLoss(&feedback, &context)
+        guard recovery.phase == .fast, congestion.reducesByDelivery else { return }
+        congestion.window = recovery.reduction.window(
+            delivered: 0, pipe: pipe, threshold: congestion.threshold, isSafe: false, segmentSize: segmentSize)
     }
 
     /// The retransmission timer expired with data in flight (RFC 6298 §5.4–5.6, RFC 5681 §3.1).
     mutating func retransmissionTimeout(_ context: inout Context) {
+        counters.noteTimeout()
+        context.timeouts &+= 1
         flags.insert(.retransmit)
-        flags.remove(.timing)
+        flags.remove(.tailProbe)
+        lossAt = .distantFuture
+        flags.remove(.tailProbeTimer)
         duplicateAcknowledgments = 0
-        let recovery = makeRecovery(&context)
-        let isFirst = recovery.map { $0.phase != .timeout } ?? (rtt.expirations == 0)
-        congestion.timeout(inFlight: inFlight, segmentSize: segmentSize, isFirst: isFirst)
-        recover = send.next
-        guard let recovery else { return }
-        // RFC 2018 §8: a peer may take back what it reported. When a second timeout follows, nothing counts any more.
-        if recovery.timeouts > 0 { recovery.sacked.removeAll() }
+        let wasRecovering = recovery.phase == .fast || recovery.phase == .timeout
+        let isFirst = recovery.phase != .timeout
+        // RFC 6675 §5.1: a timeout during fast recovery is the same loss; its window has come down already.
+        if !wasRecovering { rememberForUndo(&context) }
+        // RFC 2018 §8: a peer may take back what it reported. When the first segment is such, or a second timeout follows,
+        // nothing counts any more.
+        if recovery.timeouts > 0 || !transmissions.isEmpty && transmissions[0].isSacked { transmissions.forgetSacked() }
         if recovery.timeouts < .max { recovery.timeouts &+= 1 }
+        markLossesOnTimeout(&context)
+        congestion.timeout(
+            inFlight: inFlight, pipe: pipe, segmentSize: segmentSize, isFirst: isFirst, wasRecovering: wasRecovering,
+            now: context.now)
+        noteReduction()
+        // RFC 9768 §3.2.3.2.2: the first data with the option was lost.
+        if send.unacknowledged == send.initial + 1 { ecn.marks.insert(.withoutOptions) }
         recovery.phase = .timeout
         recovery.point = send.next
-        sendAgain(recovery)
+        recovery.startedAt = context.now
+        recovery.departed = 0
+        recovery.probe.finish()
+        if context.parameters.usesForwardRTO {
+            beginForwardRTO(wasRecovering: wasRecovering && recovery.forward != .waitsForFirst)
+        }
     }
 
     /// All that is in flight and not SACKed is to go again.
-    func sendAgain(_ recovery: Recovery) {
-        recovery.lostBefore = send.next
-        recovery.retransmitted = send.unacknowledged
+    mutating func sendAgain() {
+        var index = 0
+        while index < transmissions.count {
+            if !transmissions[index].isSacked, !transmissions[index].isLost { _ = transmissions.noteLost(index) }
+            index = transmissions.join(at: index) &+ 1
+        }
     }
 }

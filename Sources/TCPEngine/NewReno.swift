@@ -1,70 +1,62 @@
-/// Congestion control (RFC 5681): slow start and congestion avoidance with appropriate byte counting (RFC 3465). All
-/// windows are octets. Another control has the same handful of functions.
-package struct NewReno {
-    /// cwnd.
+package import TCPWire
+
+/// Congestion control of RFC 5681: slow start, and congestion avoidance with appropriate byte counting (RFC 3465).
+package struct NewReno: SlowStarting, BitwiseCopyable, Sendable {
     package var window: UInt32
-    /// ssthresh.
-    package var threshold: UInt32
-    /// Octets acknowledged since the window last grew in congestion avoidance.
-    private(set) var acknowledged: UInt32 = 0
+    package var threshold = UInt32(Int32.max)
+    package var hyStart = HyStart()
+    package var reducedWindow: UInt32 = 0
+    /// Octets that arrived since the window last grew in congestion avoidance: bytes_acked of RFC 3465 §2.1.
+    package private(set) var acknowledged: UInt32 = 0
 
     /// The initial window of ten segments (RFC 6928 §2); one segment after a lost SYN (RFC 5681 §3.1).
     /// `initialSegments` is another number of segments, zero for RFC 6928's.
     package init(segmentSize: Int, synWasLost: Bool, initialSegments: Int = 0) {
-        let size = UInt32(segmentSize)
-        let initial =
-            initialSegments > 0
-            ? UInt32(clamping: initialSegments &* segmentSize) : min(10 &* size, max(2 &* size, 14600))
-        window = synWasLost ? size : initial
-        threshold = UInt32(Int32.max)
+        window =
+            synWasLost
+            ? segmentOctets(segmentSize)
+            : NewReno.initialWindow(segmentSize: segmentSize, segments: initialSegments)
     }
 
-    package var isSlowStart: Bool { window < threshold }
-
-    /// New data was acknowledged outside recovery. `limit` is the most segments one acknowledgment may count for in slow
-    /// start (RFC 3465 §2.2, RFC 9406 §4.2).
-    package mutating func acknowledge(_ bytes: Int, segmentSize: Int, limit: Int) {
-        let size = UInt32(segmentSize)
-        var bytes = UInt32(clamping: bytes)
-        if isSlowStart {
-            let growth = min(bytes, UInt32(limit) &* size, threshold &- window)
-            window = min(window &+ growth, NewReno.maximum)
-            bytes &-= min(bytes, growth)
-            if isSlowStart { return }
-        }
-        // RFC 5681 §3.1: one segment for each window acknowledged.
-        acknowledged = acknowledged &+ bytes
+    /// Octets arrived outside recovery, or while what a timeout found lost is repaired.
+    package mutating func acknowledge(_ signal: CongestionSignal) {
+        var octets = UInt32(clamping: signal.delivered)
+        if isSlowStart { octets = slowStart(signal, octets) }
+        guard !isSlowStart, signal.isWindowLimited else { return }
+        // RFC 5681 §3.1, RFC 3465 §2.1: one segment for each window that arrived.
+        acknowledged = min(acknowledged, window) &+ min(octets, window)
         if acknowledged >= window {
             acknowledged &-= window
-            window = min(window &+ size, NewReno.maximum)
+            window = min(window &+ segmentOctets(signal.segmentSize), maximumCongestionWindow)
         }
-        acknowledged = min(acknowledged, window)
     }
 
-    private static let maximum: UInt32 = 1 &<< 30
-
-    /// RFC 5681 §3.1 (4): half of what was in flight, not of cwnd.
-    package static func thresholdAfterLoss(inFlight: Int, segmentSize: Int) -> UInt32 {
-        UInt32(clamping: max(inFlight / 2, 2 &* segmentSize))
-    }
-
-    /// Fast retransmit: RFC 5681 §3.2 (2).
-    package mutating func enterRecovery(inFlight: Int, segmentSize: Int) {
-        threshold = NewReno.thresholdAfterLoss(inFlight: inFlight, segmentSize: segmentSize)
-        window = threshold
+    /// Loss, or a mark, with `inFlight` octets sent and not acknowledged (FlightSize: those SACKed or lost count too).
+    /// Recovery leads the window to the threshold.
+    package mutating func reduce(inFlight: Int, segmentSize: Int, isECN: Bool, now: Instant) {
+        // RFC 5681 §3.1 (4): half of what was in flight, not of cwnd. RFC 8511 §3: four fifths for a mark, in
+        // congestion avoidance.
+        lowerThreshold(
+            flight: UInt32(clamping: inFlight), percent: isECN && !isSlowStart ? 80 : 50, segmentSize: segmentSize,
+            isECN: isECN)
         acknowledged = 0
     }
 
     /// RFC 5681 §3.1: the loss window is one segment. The threshold falls once for a window of data.
-    package mutating func timeout(inFlight: Int, segmentSize: Int, isFirst: Bool) {
-        if isFirst { threshold = NewReno.thresholdAfterLoss(inFlight: inFlight, segmentSize: segmentSize) }
-        window = UInt32(segmentSize)
+    package mutating func timeout(inFlight: Int, segmentSize: Int, isFirst: Bool, now: Instant) {
+        if isFirst { reduce(inFlight: inFlight, segmentSize: segmentSize, isECN: false, now: now) }
+        window = segmentOctets(segmentSize)
+        reducedWindow = 0
         acknowledged = 0
+        hyStart.stop()
     }
 
-    /// RFC 5681 §4.1: after an idle time longer than the RTO the window starts over.
-    package mutating func restartAfterIdle(segmentSize: Int, initialSegments: Int) {
-        let restart = NewReno(segmentSize: segmentSize, synWasLost: false, initialSegments: initialSegments)
-        window = min(window, restart.window)
+    /// The last event was none (RFC 4015 §3): all is as it was in `before`, and the window no smaller than it is.
+    package mutating func restore(_ before: NewReno) {
+        let window = max(window, before.window)
+        self = before
+        self.window = window
     }
+
+    package mutating func endEpoch() { acknowledged = 0 }
 }

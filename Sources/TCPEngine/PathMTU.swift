@@ -77,16 +77,14 @@ extension Connection {
         // As many segments as before may be under way, not as many octets: a burst is no answer to a router.
         let segments = max(1, Int(congestion.window) / max(before, 1))
         congestion.window = min(congestion.window, UInt32(clamping: segments &* segmentSize))
-        flags.remove(.timing)
         flags.insert(.retransmit)
         retransmitAt = context.now.advanced(byNanoseconds: rtt.timeout(context.parameters))
-        guard let recovery = makeRecovery(&context) else { return }
-        sendAgain(recovery)
+        cancelTailProbe()
+        sendAgain()
         // A recovery from loss stays one: it ends where it was to end.
         guard recovery.phase == .open || recovery.phase == .resized else { return }
         recovery.phase = .resized
         recovery.point = send.next
-        recover = send.next
     }
 
     /// Segments are of `size` now, and no larger one is tried until it is time.

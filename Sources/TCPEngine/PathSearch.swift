@@ -81,7 +81,7 @@ extension Connection {
             path.probeSize = 0
         }
         guard context.parameters.blackHoleTimeouts > 0 else { return }
-        let end = SequenceNumber.earlier(finSequence, recovery?.sacked.first?.start ?? send.next)
+        let end = SequenceNumber.earlier(finSequence, transmissions.firstSackedStart ?? send.next)
         let octets =
             min(
                 SequenceNumber.earlier(end, send.next).distance(from: send.unacknowledged), Int(send.window),
@@ -125,7 +125,8 @@ extension Connection {
     /// RFC 4821 §7.4: a probe goes when none is out, nothing is lost, it is time, and the windows and what waits are enough
     /// for it and for what must follow it.
     func nextProbe(_ unsent: Int, room: Int, _ options: TCPOptions, _ context: borrowing Context) -> ProbeStep {
-        guard path.searches, path.probeSize == 0, recovery == nil, duplicateAcknowledgments == 0,
+        guard path.searches, path.probeSize == 0, recovery.phase == .open, transmissions.sackedOctets == 0,
+            duplicateAcknowledgments == 0,
             options.sackCount == 0, context.now >= path.searchAt, let size = sizeToProbe
         else { return .none }
         let octets = size &- (flags.contains(.timestamps) ? 12 : 0)
@@ -160,9 +161,9 @@ extension Connection {
     }
 
     /// Whether the peer reports to hold the probe.
-    func probeIsHeld(_ recovery: Recovery) -> Bool {
-        guard path.probeSize > 0, let range = recovery.sacked.range(holding: probeStart) else { return false }
-        return range.end >= path.probeEnd
+    var probeIsHeld: Bool {
+        guard path.probeSize > 0, let end = transmissions.sackedEnd(holding: probeStart) else { return false }
+        return end >= path.probeEnd
     }
 
     /// What is sent again from `start` to `end` proves nothing of a probe it is part of: RFC 4821 §7.6.4, inconclusive. The
@@ -173,23 +174,25 @@ extension Connection {
 
     /// RFC 4821 §7.6.2: of all that is in flight the probe alone was lost. It goes again at once, in segments of the present
     /// size, and congestion control hears nothing of it. Says whether that was so.
-    mutating func repairProbe(_ recovery: Recovery, _ context: inout Context) -> Bool {
+    mutating func repairProbe(_ context: inout Context) -> Bool {
         guard path.probeSize > 0, send.unacknowledged == probeStart else { return false }
-        // Another hole: that is congestion, and the probe may have met it too (§7.6.4).
-        guard let first = recovery.sacked.first else {
-            // Without SACK nothing tells of another: what else was lost shows when this is repaired.
-            return startRepair(recovery, &context)
+        // Another hole: that is congestion, and the probe may have met it too (§7.6.4). Without SACK nothing tells of
+        // another: what else was lost shows when this is repaired.
+        if let first = transmissions.firstSackedStart {
+            guard transmissions.sackedRanges == 1, first == path.probeEnd else { return false }
         }
-        return recovery.sacked.count == 1 && first.start == path.probeEnd && startRepair(recovery, &context)
-    }
-
-    private mutating func startRepair(_ recovery: Recovery, _ context: inout Context) -> Bool {
+        guard transmissions.makeRoom(for: 1, &context) else { return false }
+        transmissions.cut(at: path.probeEnd)
+        var index = 0
+        while index < transmissions.count, transmissions.start(of: index) < path.probeEnd {
+            if !transmissions[index].isLost { _ = transmissions.noteLost(index) }
+            index = transmissions.join(at: index) &+ 1
+        }
         recovery.phase = .divided
         recovery.point = path.probeEnd
-        recovery.lostBefore = path.probeEnd
-        recovery.retransmitted = send.unacknowledged
+        recovery.departed = 0
         flags.insert(.retransmit)
-        flags.remove(.timing)
+        cancelTailProbe()
         probeFailed(&context)
         return true
     }

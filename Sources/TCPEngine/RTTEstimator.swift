@@ -1,3 +1,5 @@
+import TCPWire
+
 /// The retransmission timeout (RFC 6298). Times are nanoseconds.
 package struct RTTEstimator {
     /// SRTT; zero before the first measurement.

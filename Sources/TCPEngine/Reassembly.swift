@@ -2,15 +2,15 @@ package import TCPWire
 
 /// What a receiver knows of octets that came out of order. Made by the first of them, gone with the last.
 package final class Reassembly {
-    /// Bytes charged for one, its list with it while that is short, and once it is not.
-    package static let cost = 384
-    package static let longCost = 2560
-    /// Separate ranges kept; a segment that would make one more is dropped. Few at first, which is nearly always enough.
-    static let shortLimit = 16
-    static let longLimit = 256
+    /// Bytes charged for one with its first list.
+    package static let cost = bytes(ofRanges: leastLimit)
+    /// Separate ranges kept; a segment that would make one more is dropped. Few at first, which is nearly always enough: a
+    /// queue that overflows in slow start drops every other segment of a window.
+    static let leastLimit = 16
+    package static let mostLimit = 8192
 
     /// Ranges that have been charged for.
-    private(set) var limit = Reassembly.shortLimit
+    private(set) var limit = Reassembly.leastLimit
     /// What lies in the receive queue past a gap.
     package var ranges = SequenceRanges()
     /// The FIN's sequence number, when it came before the data in front of it.
@@ -24,15 +24,17 @@ package final class Reassembly {
     package init() {}
 
     /// Bytes charged.
-    package var cost: Int { limit == Reassembly.shortLimit ? Reassembly.cost : Reassembly.longCost }
+    package var cost: Int { Reassembly.bytes(ofRanges: limit) }
 
-    /// Sees to room for one more range, if the budget has it.
-    func makeRoom(_ context: inout Context) {
-        guard limit == Reassembly.shortLimit, ranges.count >= limit else { return }
-        let more = Reassembly.longCost &- Reassembly.cost
+    private static func bytes(ofRanges count: Int) -> Int { 256 &+ 8 &* count }
+
+    /// Sees to room for one more range of `most`, if the budget has it.
+    func makeRoom(most: Int, _ context: inout Context) {
+        guard limit < min(most, Reassembly.mostLimit), ranges.count >= limit else { return }
+        let more = Reassembly.bytes(ofRanges: limit &* 2) &- cost
         guard context.budget.reserve(more, keeping: context.budget.marks.keptBack) else { return }
         context.recoveryBytes &+= more
-        limit = Reassembly.longLimit
+        limit &*= 2
     }
 
     package var isIdle: Bool { ranges.isEmpty && fin == nil && duplicate == nil }

@@ -4,11 +4,14 @@ package import TCPWire
 extension Connection {
     /// Takes a segment of this connection. What it calls for is sent when the link next asks.
     package mutating func receive(_ header: TCPHeader, _ payload: RawSpan, segments: Int, _ context: inout Context) {
+        let (sent, received) = (sendOffset, receiveOffset)
         switch state {
         case .closed, .listen, .timeWait: return
         case .synSent: receiveInSynSent(header, payload, &context)
         default: receiveSynchronized(header, payload, segments: segments, &context)
         }
+        counters.noteSend(from: sent, to: sendOffset)
+        counters.noteReceive(from: received, to: receiveOffset)
     }
 
     /// RFC 9293 §3.10.7.4: SYN-RECEIVED and the states after it.
@@ -47,6 +50,7 @@ extension Connection {
         }
         // Fourth: check the SYN bit (RFC 5961 §4).
         if flags.contains(.syn) {
+            noteLateSynAck(header, context)
             challenge(&context)
             return
         }
@@ -56,9 +60,12 @@ extension Connection {
         noteHeard(context)
         // Only now: a forged segment must not make the peer's own look old.
         updateTimestamp(header, sequence, context)
+        // RFC 3168 §6.1.5: the ECN field of what lies outside the window says nothing.
+        noteCodepoint(header, length: payload.byteCount, segments: segments, &context)
         // Sixth: check the URG bit.
         if flags.contains(.urg) { processUrgent(header, sequence) }
         guard length > 0 else { return }
+        if payload.byteCount > 0 { noteArrival(header, context) }
         // Seventh and eighth: the segment text, and the FIN.
         processText(sequence, payload, hasFin: flags.contains(.fin), segments: segments, &context)
     }
@@ -87,6 +94,7 @@ extension Connection {
             return
         }
         if header.flags.contains(.syn) {
+            noteLateSynAck(header, context)
             challenge(&context)
             return
         }
@@ -128,7 +136,8 @@ extension Connection {
             return
         }
         switch state {
-        case .synReceived: fail(.refused, &context)
+        // Of a passive open the program has it already, by Fast Open.
+        case .synReceived: fail(flags.contains(.passive) ? .reset : .refused, &context)
         case .closing, .lastAck:
             // Nothing is lost: both sides had said that they were done.
             move(to: .closed, &context)

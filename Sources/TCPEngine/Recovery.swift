@@ -1,20 +1,13 @@
 package import TCPWire
 
-/// Loss recovery of a sender: the scoreboard of RFC 6675, which serves NewReno (RFC 6582) and timeouts as well. Made by
-/// the first sign of loss or reordering, gone when all is acknowledged.
-package final class Recovery {
-    /// Bytes charged for one, its list with it while that is short, and once it is not.
-    package static let cost = 384
-    package static let longCost = 2560
-    /// Separate ranges remembered: what a peer reports beyond these is not worth its memory. Few at first, which is nearly
-    /// always enough.
-    static let shortLimit = 16
-    static let longLimit = 256
-
+/// What a sender is about when something was lost, or seemed to be.
+package struct Recovery {
     package enum Phase: UInt8 {
-        /// Something was SACKed or lost, but nothing is being repaired.
+        /// Nothing is being repaired.
         case open
-        /// Fast recovery.
+        /// The window comes down because routers said that queues grow (RFC 3168 §6.1.2); nothing was lost.
+        case reduced
+        /// Fast recovery (RFC 5681 §3.2, RFC 6675 §5).
         case fast
         /// After a retransmission timeout.
         case timeout
@@ -27,95 +20,38 @@ package final class Recovery {
     }
 
     package var phase = Phase.open
-    /// Ranges that have been charged for.
-    private(set) var limit = Recovery.shortLimit
-    /// What was lost and what was sent again is known without SACK too.
-    package var countsPipe: Bool { phase == .timeout || phase == .resized || phase == .divided }
-    /// What the peer reports to hold.
-    package var sacked = SequenceRanges()
-    /// RecoveryPoint: recovery ends when this is acknowledged.
-    package var point: SequenceNumber
-    /// HighRxt: what was sent again lies before this.
-    package var retransmitted: SequenceNumber
-    /// When something was last sent again.
-    package var retransmittedAt = Instant(nanoseconds: .min / 2)
-    /// What was not SACKed before this counts as lost.
-    package var lostBefore: SequenceNumber
-    /// The rescue retransmission of RFC 6675 §5 rule 4 was sent.
-    package var rescued = false
-    /// Duplicates that may still open the window without SACK: as many as segments were out at the last progress.
-    package var inflations = 0
     /// Timeouts in a row without progress.
     package var timeouts: UInt8 = 0
+    /// Where RFC 5682's algorithm stands.
+    var forward = ForwardRTO.off
+    /// RecoveryPoint (RFC 6675 §2), and RFC 6582's recover: recovery ends when this is acknowledged.
+    package var point: SequenceNumber
+    /// Without SACK: octets that duplicates say have left the network.
+    package var departed: UInt32 = 0
+    /// When it began.
+    var startedAt = Instant(nanoseconds: .min / 2)
+    var reduction = ProportionalRateReduction()
+    var probe = TailLossProbe()
+    /// What is needed to take back what a spurious recovery did.
+    package var undo: Undo?
 
-    package init(at unacknowledged: SequenceNumber) {
-        point = unacknowledged
-        retransmitted = unacknowledged
-        lostBefore = unacknowledged
-    }
+    package init(at start: SequenceNumber) { point = start }
 
-    /// Bytes charged.
-    package var cost: Int { limit == Recovery.shortLimit ? Recovery.cost : Recovery.longCost }
+    /// Whether the window comes down by proportional rate reduction.
+    var reducesWindow: Bool { phase == .fast || phase == .reduced }
 
-    /// Sees to room for what one acknowledgment can report, if the budget has it.
-    func makeRoom(_ context: inout Context) {
-        guard limit == Recovery.shortLimit, sacked.count &+ 4 > limit else { return }
-        let more = Recovery.longCost &- Recovery.cost
-        guard context.budget.reserve(more) else { return }
-        context.recoveryBytes &+= more
-        limit = Recovery.longLimit
-    }
+    /// Whether losses, or what is sent in smaller segments, are being repaired.
+    var isRepairing: Bool { phase != .open && phase != .reduced }
 
-    /// RFC 6675 §3 Update: takes the blocks of one acknowledgment; says how many octets they newly cover. Blocks that make
-    /// no sense, and D-SACK reports, change nothing.
-    package func update(
-        _ options: TCPOptions, acknowledged: SequenceNumber, next: SequenceNumber
-    ) -> Int {
-        var added = 0
-        for index in 0..<options.sackCount {
-            let block = options.sackBlocks[index]
-            guard block.start < block.end, block.start >= acknowledged, block.end <= next, block.start < next,
-                block.end > acknowledged
-            else { continue }
-            added &+= sacked.insert(block, limit: limit)
-        }
-        return added
-    }
-
-    /// RFC 6675 §4 IsLost: below three separate ranges, or more than two segments, reported above it.
-    package func updateLost(segmentSize: Int, threshold: Int) {
-        var ranges = 0
-        var bytes = 0
-        for range in sacked.ranges.reversed() {
-            ranges &+= 1
-            bytes &+= range.end.distance(from: range.start)
-            if ranges >= threshold || bytes > (threshold &- 1) &* segmentSize {
-                lostBefore = .later(lostBefore, range.start)
-                return
-            }
-        }
-    }
-
-    /// RFC 6675 §4 SetPipe: octets believed to be on the way between `low` and `high`.
-    package func pipe(from low: SequenceNumber, to high: SequenceNumber) -> Int {
-        let lost = SequenceNumber.later(low, .earlier(lostBefore, high))
-        var octets = high.distance(from: lost) &- sacked.byteCount(from: lost, to: high)
-        let again = SequenceNumber.earlier(retransmitted, high)
-        if again > low { octets &+= again.distance(from: low) &- sacked.byteCount(from: low, to: again) }
-        return max(octets, 0)
-    }
-
-    /// RFC 6675 §4 NextSeg rule 1: the next lost octets to send again.
-    package func nextLost(from low: SequenceNumber) -> (start: SequenceNumber, end: SequenceNumber)? {
-        let gap = sacked.gap(from: .later(retransmitted, low))
-        guard gap.start < lostBefore else { return nil }
-        return (gap.start, .earlier(gap.end ?? lostBefore, lostBefore))
-    }
-
-    /// NextSeg rule 3: octets not known to be lost, below something the peer holds.
-    package func nextUncertain(from low: SequenceNumber) -> (start: SequenceNumber, end: SequenceNumber)? {
-        let gap = sacked.gap(from: .later(retransmitted, low))
-        guard let end = gap.end else { return nil }
-        return (gap.start, end)
+    package func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
+        hash.add(
+            UInt64(phase.rawValue) | UInt64(timeouts) &<< 8 | UInt64(forward.rawValue) &<< 16
+                | UInt64(departed) &<< 32)
+        hash.add(origin.local(point))
+        if phase != .open { hash.add(past: startedAt, origin.now) }
+        if reducesWindow { reduction.fingerprint(into: &hash) }
+        probe.fingerprint(into: &hash, origin)
+        hash.add(undo != nil)
+        undo?.fingerprint(into: &hash, origin)
     }
 }

@@ -12,6 +12,8 @@ package struct OutgoingSegment: Sendable {
     package var payloadLength = 0
     /// Octets of payload per segment when this is a super-segment; else zero.
     package var segmentSize = 0
+    /// The ECN field of its IP header.
+    package var codepoint = ECNCodepoint.notCapable
     /// A keep-alive or another segment with one octet that belongs to nothing.
     package var isGarbage = false
 

@@ -111,6 +111,8 @@ extension Connection {
     ) {
         // RFC 5681 §4.2: each segment past a gap is answered at once.
         if receive.duplicates < 64 { receive.duplicates &+= 1 }
+        // A sender of much that repairs a loss has a small window, and waits for each acknowledgment.
+        if text.byteCount >= 512 { quickAcknowledgments = max(quickAcknowledgments, 16) }
         guard let reassembly = makeReassembly(&context) else { return }
         let offset = receiveQueue.count &+ position.distance(from: receive.next)
         var end = position + text.byteCount
@@ -120,7 +122,9 @@ extension Connection {
             if flags.contains(.sack) { reassembly.duplicate = SACKBlock(start: position, end: end) }
             reassembly.note(position)
         } else if text.byteCount > 0 {
-            reassembly.makeRoom(&context)
+            // No more ranges than the window has full segments, and a few for small ones.
+            let most = max(256, receiveLimit(context) / Int(linkSegmentSize))
+            reassembly.makeRoom(most: most, &context)
             guard reassembly.ranges.count < reassembly.limit || known != nil else { return }
             // RFC 2883 §4.2: of a segment held in part the first such part is reported.
             if flags.contains(.sack), let part = reassembly.ranges.firstPart(from: position, to: end) {
@@ -158,12 +162,13 @@ extension Connection {
         if size > Int(receive.segmentSize) { receive.segmentSize = UInt16(size) }
     }
 
-    /// RFC 9293 SHLD-18, SHLD-19 and RFC 5681 §4.2: an acknowledgment for every second full-sized segment, at once when a
-    /// gap was filled, else after a short wait.
+    /// RFC 9293 SHLD-18, SHLD-19 and RFC 5681 §4.2: an acknowledgment for every second full-sized segment, or for one and a
+    /// good part of another, which a sender with a tail loss probe counts on (RFC 8985 §7.2); at once when a gap was filled, else
+    /// after a short wait.
     private mutating func scheduleAcknowledgment(fillsGap: Bool, _ context: inout Context) {
         let owed = receive.next.distance(from: receive.acknowledged)
         if fillsGap || quickAcknowledgments > 0 && owed > 0
-            || owed >= 2 &* max(Int(receive.segmentSize), 1) && owed > Int(receive.segmentSize)
+            || owed > Int(receive.segmentSize) &+ Int(receive.segmentSize) / 8
         {
             flags.insert(.acknowledgeNow)
         } else if acknowledgeAt == .distantFuture, owed > 0 {

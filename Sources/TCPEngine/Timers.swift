@@ -50,7 +50,17 @@ extension Connection {
     /// When `fireTimers` is next wanted.
     package func nextDeadline(_ context: borrowing Context) -> Instant {
         if state == .closed || state == .timeWait { return .distantFuture }
-        return min(giveUpAt(context), min(min(retransmitAt, acknowledgeAt), min(orphanAt, keepAliveAt)))
+        let sending = min(min(retransmitAt, lossAt), releaseAt(context))
+        let waiting = min(min(orphanAt, keepAliveAt), idleAt(context))
+        return min(giveUpAt(context), min(min(sending, acknowledgeAt), waiting))
+    }
+
+    /// When pacing lets the next segment go, if nothing else holds it.
+    private func releaseAt(_ context: borrowing Context) -> Instant {
+        guard paceAt > context.now, isSynAcknowledged, hasMore, Int(congestion.window) &- pipe >= segmentSize,
+            transmissions.lostOctets > 0 || windowRoom > 0
+        else { return .distantFuture }
+        return paceAt
     }
 
     /// Does what is due.
@@ -79,7 +89,11 @@ extension Connection {
             fail(flags.contains(.softError) ? .unreachable : .timedOut, &context)
             return
         }
+        if lossAt <= now {
+            if flags.contains(.tailProbeTimer) { tailProbeExpired(context) } else { reorderingTimerExpired(&context) }
+        }
         if retransmitAt <= now { retransmissionTimerExpired(&context) }
+        if idleAt(context) <= now { dropSender(&context) }
         if keepAliveAt <= now { keepAliveExpired(&context) }
     }
 

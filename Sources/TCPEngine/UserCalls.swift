@@ -15,6 +15,7 @@ extension Connection {
         }
         let count = min(bytes.byteCount, room(context))
         noteWaiting(context)
+        if isSynAcknowledged { noteApplicationLimited() }
         var stored = 0
         if count > 0 {
             stored = sendQueue.append(
@@ -39,22 +40,23 @@ extension Connection {
 
     /// Whether scarce memory leaves less room than the connection's own limits do.
     private func isShort(_ context: borrowing Context) -> Bool {
-        let own = min(context.parameters.sendBuffer &- sendQueue.count, context.parameters.unsentBuffer &- unsent)
+        let own = min(sendLimit(context) &- sendQueue.count, context.parameters.unsentBuffer &- unsent)
         return room(context) < own
     }
 
     /// Octets a write would take now, as far as the connection's own limits go and its share of scarce memory.
     package func room(_ context: borrowing Context) -> Int {
-        let room = context.room(holding: sendQueue.count, limit: context.parameters.sendBuffer)
+        let room = context.room(holding: sendQueue.count, limit: sendLimit(context))
         return max(0, min(room, context.parameters.unsentBuffer &- unsent))
     }
 
-    /// Tells a writer that was refused once half of what it may use is free.
+    /// Tells a writer that was refused once a third of what it may use is free: where the buffer is twice the congestion
+    /// window, what still waits then lasts for a third of a round trip.
     mutating func offerRoom(_ context: borrowing Context) {
         guard flags.contains(.wantsRoom) else { return }
-        let buffer = context.room(holding: sendQueue.count, limit: context.parameters.sendBuffer) &+ sendQueue.count
+        let buffer = context.room(holding: sendQueue.count, limit: sendLimit(context)) &+ sendQueue.count
         let whole = min(buffer, context.parameters.unsentBuffer)
-        guard room(context) >= max(1, whole / 2) else { return }
+        guard room(context) >= max(1, whole / 3) else { return }
         flags.subtract([.wantsRoom, .wantsMemory])
         changes.insert(.writable)
     }
@@ -65,6 +67,7 @@ extension Connection {
     ) throws(ConnectionError) -> Int? {
         let count = min(buffer.byteCount, receiveQueue.count)
         if count > 0 {
+            fitReceiveSpace(context)
             receiveQueue.copy(from: 0, count: count, to: &buffer, at: 0, context.pool)
             let keepsRest = reassembly.map { !$0.ranges.isEmpty } ?? false
             receiveQueue.removeFirst(count, keepsRest: keepsRest, &context.pool, &context.budget)
@@ -86,7 +89,9 @@ extension Connection {
         // Without scaling no window above 65535 octets can be told.
         let limit = min(receiveLimit(context), 65535 &<< Int(receive.scale))
         let known = advertisedWindow
-        let gain = min(limit &- receiveQueue.count, openWindow(context)) &- known
+        let room = min(limit &- receiveQueue.count, openWindow(context))
+        // Only whole units can be told (RFC 7323 §2.3).
+        let gain = (room &>> Int(receive.scale)) &<< Int(receive.scale) &- known
         guard gain >= min(limit / 2, Int(linkSegmentSize)) else { return }
         if known < Int(linkSegmentSize) || gain >= limit / 4 || known < limit / 2 && gain >= 2 &* Int(linkSegmentSize) {
             flags.insert(.acknowledgeNow)

@@ -201,20 +201,25 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// Looks for a packet for as long as one is likely; says whether there is something to do.
     private func spinsForPacket() -> Bool {
         let end = lastPacketAt.advanced(byNanoseconds: spin)
-        while MonotonicClock.now() < end {
+        var now = MonotonicClock.now()
+        guard now < end else { return false }
+        let deadline = earliestDeadline()
+        while now < end {
             var received = false
             for client in clients {
                 client.descriptorReady(readable: true, writable: false)
                 if client.receiveTurn() { received = true }
             }
+            now = MonotonicClock.now()
             if received {
-                lastPacketAt = MonotonicClock.now()
+                lastPacketAt = now
                 hasReceived = true
                 return true
             }
-            if stopRequested.load(ordering: .relaxed) || isWakePending.load(ordering: .relaxed) || !local.isEmpty {
-                return false
-            }
+            // What came due was seen to by that turn, and what it made ready has to leave.
+            if let deadline, deadline <= now { return true }
+            if !local.isEmpty { return true }
+            if stopRequested.load(ordering: .relaxed) || isWakePending.load(ordering: .relaxed) { return false }
         }
         return false
     }

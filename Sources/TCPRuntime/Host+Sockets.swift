@@ -27,16 +27,26 @@ extension Host {
     ///   - address: one of the host's own to connect from; `nil` lets the stack choose.
     ///   - port: the port to connect from; zero lets the stack choose.
     ///   - options: what the connection starts with.
+    ///   - octets: what is to be sent first. With `ConnectionOptions.fastOpen` it goes with the SYN, as far as that can hold it, if
+    ///     a cookie of the server's is known: see there for what that means.
     /// - Throws: `OpenError` when nothing was sent; `ConnectionError` when the peer refused, did not answer or cannot be
     ///   reached; `CancellationError` when the task was cancelled, and then the connection is aborted.
     public func connect(
         to remote: Endpoint, from address: IPAddress? = nil, port: UInt16 = 0,
-        options: ConnectionOptions = ConnectionOptions()
+        options: ConnectionOptions = ConnectionOptions(), sending octets: [UInt8] = []
     ) async throws -> TCPConnection {
         guard isRunning else { throw ConnectionError.aborted }
         let id = try stack.connect(
             to: remote, from: address, port: port, options: options, at: MonotonicClock.now())
         adopt(id)
+        // Before the loop can take the SYN.
+        let sent = octets.isEmpty ? 0 : try stack.write(id, octets.span.bytes, at: MonotonicClock.now())
+        let connection = try await waitUntilOpen(id)
+        if sent < octets.count { try await write(id, octets.span.bytes.extracting(sent..<octets.count)) }
+        return connection
+    }
+
+    private func waitUntilOpen(_ id: ConnectionID) async throws -> TCPConnection {
         while true {
             willLook(.open, at: id)
             guard let status = stack.status(of: id) else {
@@ -199,6 +209,8 @@ extension Host {
     }
 
     func status(of id: ConnectionID) -> ConnectionStatus? { stack.status(of: id) }
+
+    func info(of id: ConnectionID) -> ConnectionInfo? { stack.info(of: id) }
 
     func setOptions(_ id: ConnectionID, _ options: ConnectionOptions) {
         stack.setOptions(id, options, at: MonotonicClock.now())

@@ -228,22 +228,26 @@ public actor Host {
         let now = MonotonicClock.now()
         let memory = outgoing.octets
         if let packet = held {
-            guard try device.write(memory.bytes.extracting(0..<packet.length), packet) else { return false }
+            guard try device.write(memory.bytes.extracting(0..<packet.length), packet) else { return hasToReceive }
             held = nil
             if let descriptor { loop.watchRoom(descriptor, false) }
         }
         for _ in 0..<64 {
             guard wantsToTransmit, let packet = nextPacket(at: now) else {
-                return deviceMayHavePackets || stack.hasEvents
+                return hasToReceive
             }
             guard try write(packet) else {
                 held = packet
                 if let descriptor { loop.watchRoom(descriptor, true) }
-                return false
+                return hasToReceive
             }
         }
         return true
     }
+
+    /// Whether another turn has something to take. A device without room must not put that off: two hosts that each wait
+    /// for room at the other would wait for ever.
+    private var hasToReceive: Bool { deviceMayHavePackets || stack.hasEvents }
 
     /// Sends what a call has just made ready: its octets are still in the nearest cache, and the peer waits.
     func transmitNow() {

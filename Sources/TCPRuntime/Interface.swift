@@ -68,7 +68,13 @@ public enum Interface {
         // Up first: while it is down the kernel keeps the route to an IPv6 peer for later, and now and then loses it.
         try netlink.setLink(index, mtu: nil, up: true, step: "bring \(name) up")
         for link in links {
-            try netlink.addAddress(link, to: index, step: "give \(name) the address \(link.kernel)")
+            let step = "give \(name) the address \(link.kernel)"
+            try netlink.addAddress(link, to: index, step: step)
+            // The kernel answers before an IPv6 address is in its tables: a SYN at once would be lost.
+            for _ in 0..<200 {
+                if try netlink.isLocal(link.kernel, step: step) { break }
+                usleep(1000)
+            }
         }
     }
 

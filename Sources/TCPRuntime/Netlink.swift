@@ -44,7 +44,23 @@ struct Netlink: ~Copyable {
         try perform(&message, step: step)
     }
 
-    private mutating func perform(_ message: inout NetlinkMessage, step: String) throws(DeviceError) {
+    /// Whether the kernel takes packets to `address` for its own.
+    mutating func isLocal(_ address: IPAddress, step: String) throws(DeviceError) -> Bool {
+        var message = NetlinkMessage(type: UInt16(RTM_GETROUTE), flags: UInt16(NLM_F_REQUEST))
+        // rtmsg: family, lengths of destination and source, TOS, table, protocol, scope, type, flags.
+        message.append(UInt8(address.isIPv4 ? AF_INET : AF_INET6))
+        message.append(UInt8(address.bitWidth))
+        message.append(UInt16(0))
+        message.append(UInt32(0))
+        message.append(UInt32(0))
+        message.append(attribute: UInt16(RTA_DST.rawValue), address: address)
+        let answer = try exchange(&message, step: step)
+        let type = answer.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 4, as: UInt16.self) }
+        return type == UInt16(RTM_NEWROUTE) && answer.count > 23 && answer[23] == UInt8(RTN_LOCAL)
+    }
+
+    /// Sends a request, and gives its answer, 20 octets of it at least.
+    private mutating func exchange(_ message: inout NetlinkMessage, step: String) throws(DeviceError) -> [UInt8] {
         sequence += 1
         let request = message.finished(sequence: sequence)
         guard request.withUnsafeBytes({ send(file, $0.baseAddress!, $0.count, 0) }) == request.count else {
@@ -52,8 +68,13 @@ struct Netlink: ~Copyable {
         }
         var answer = [UInt8](repeating: 0, count: 4096)
         let count = answer.withUnsafeMutableBytes { recv(file, $0.baseAddress!, $0.count, 0) }
-        // nlmsghdr of 16 octets, then the negative error number.
         guard count >= 20 else { throw .configuration(step, count < 0 ? errno : EIO) }
+        return Array(answer.prefix(count))
+    }
+
+    private mutating func perform(_ message: inout NetlinkMessage, step: String) throws(DeviceError) {
+        let answer = try exchange(&message, step: step)
+        // nlmsghdr of 16 octets, then the negative error number.
         let status = answer.withUnsafeBytes { $0.load(fromByteOffset: 16, as: Int32.self) }
         switch -status {
         case 0: return

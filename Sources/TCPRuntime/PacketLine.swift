@@ -57,6 +57,10 @@ public enum PacketLine {
         var words: [String] = []
         if let size = options.maximumSegmentSize { words.append("mss \(size)") }
         if let shift = options.windowScale { words.append("wscale \(shift)") }
+        if let cookie = options.fastOpen {
+            let digits = (0..<cookie.count).map { String(256 + Int(cookie[$0]), radix: 16).dropFirst() }
+            words.append(cookie.isRequest ? "FO" : "FO \(digits.joined())")
+        }
         if options.sackPermitted { words.append("sackOK") }
         if let timestamps = options.timestamps { words.append("ts \(timestamps.value) \(timestamps.echo)") }
         for index in 0..<options.sackCount {

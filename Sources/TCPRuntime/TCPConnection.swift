@@ -121,6 +121,11 @@ public final class TCPConnection: Sendable {
         get async { await host.status(of: id) }
     }
 
+    /// What TCP knows of the connection and of its path now, as kernels tell by `TCP_INFO`; `nil` once it is closed and gone.
+    public var info: ConnectionInfo? {
+        get async { await host.info(of: id) }
+    }
+
     /// Changes the connection's options.
     public nonisolated(nonsending) func setOptions(_ options: ConnectionOptions) async {
         await host.setOptions(id, options)

@@ -1,3 +1,4 @@
+internal import TCPEngine
 internal import TCPSockets
 internal import TCPWire
 
@@ -69,8 +70,12 @@ struct Environment {
             // tcp_rmem of packetdrill's defaults: 15,728,640 octets at most, which takes a shift of 8.
             settings.windowScale = 8
             settings.acknowledgmentPolicy = platform == .linux ? .linux : .rfc
+            // As packetdrill's own tests set it.
+            settings.fastOpen = 3
+            settings.fastOpenKey = KernelSettings.fastOpenTestKey
             settings.delayedAcknowledgment = .milliseconds(40)
             settings.minimumRTO = .milliseconds(200)
+            settings.congestionControl = platform == .linux ? .cubic : .newReno
         case .freebsd:
             settings.flavour = .freeBSD
             // net.inet.tcp.recvspace, and the shift for a buffer of 2 MiB.
@@ -79,6 +84,7 @@ struct Environment {
             settings.delayedAcknowledgment = .milliseconds(40)
             settings.minimumRTO = .milliseconds(230)
             settings.keepAliveProbes = 8
+            settings.tailLossProbes = false
         }
         for option in script.options { try apply(option) }
         for command in script.setUp { try apply(command) }
@@ -194,8 +200,28 @@ struct Environment {
             name = name.dropFirst("/proc/sys/".count).split(separator: "/").joined(separator: ".")
         }
         let value = parts[1].filter { $0 != "\"" && $0 != "'" }
-        guard let number = Int(value.split(separator: " ").last ?? "") else { throw unknown() }
+        if name == "net.ipv4.tcp_fastopen_key", let key = Environment.key(value) {
+            settings.fastOpenKey = key
+            return
+        }
+        if name == "net.ipv4.tcp_congestion_control" {
+            guard let control = CongestionControl(linuxName: value) else { throw unknown() }
+            settings.congestionControl = control
+            return
+        }
+        guard let number = Environment.number(value.split(separator: " ").last ?? "") else { throw unknown() }
         guard set(name, number) else { throw unknown() }
+    }
+
+    private static func number(_ text: Substring) -> Int? {
+        text.hasPrefix("0x") ? Int(text.dropFirst(2), radix: 16) : Int(text)
+    }
+
+    /// Linux's way to write a key of Fast Open: four words of 32 bits, each of which stands in memory with its last octet first.
+    private static func key(_ text: String) -> [UInt8]? {
+        let words = text.split(separator: "-").compactMap { UInt32($0, radix: 16) }
+        guard words.count == 4 else { return nil }
+        return words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
     }
 
     private mutating func set(_ name: String, _ number: Int) -> Bool {
@@ -225,13 +251,32 @@ struct Environment {
         case "net.ipv4.tcp_mtu_probing": settings.mtuProbing = number
         case "net.inet.tcp.pmtud_blackhole_detection": settings.mtuProbing = number == 0 ? 0 : 1
         case "net.ipv4.tcp_base_mss", "net.inet.tcp.pmtud_blackhole_mss": settings.baseSegmentSize = number
+        case "net.ipv4.tcp_frto": settings.forwardRTO = number != 0
+        case "net.ipv4.tcp_dsack": settings.duplicateReports = number != 0
+        case "net.ipv4.tcp_early_retrans":
+            // 1 and 2 were of RFC 5827, which Linux no longer has.
+            guard number == 0 || number == 3 else { return false }
+            settings.tailLossProbes = number == 3
         case "net.ipv4.ip_default_ttl", "net.inet.ip.ttl": settings.hopLimit = UInt8(clamping: number)
         // What this stack always does, or never.
-        case "net.ipv4.tcp_ecn", "net.inet.tcp.ecn.enable", "net.ipv4.tcp_fastopen",
-            "net.inet.tcp.fastopen.server_enable",
-            "net.ipv4.tcp_syncookies", "net.ipv4.tcp_min_tso_segs", "net.ipv4.tcp_dsack", "net.inet.tcp.insecure_rst",
+        case "net.ipv4.tcp_fastopen":
+            // Without cookies, 4 and 0x200, nobody opens here.
+            guard number & 0x204 == 0 else { return false }
+            settings.fastOpen = number
+        case "net.inet.tcp.fastopen.server_enable":
+            settings.fastOpen = settings.fastOpen & ~2 | (number == 0 ? 0 : 2)
+        case "net.ipv4.tcp_ecn":
+            guard (0...5).contains(number) else { return false }
+            settings.explicitCongestionNotification = number
+        case "net.inet.tcp.ecn.enable":
+            guard (0...4).contains(number) else { return false }
+            settings.explicitCongestionNotification = number == 4 ? 5 : number
+        case "net.ipv4.tcp_syncookies", "net.ipv4.tcp_min_tso_segs", "net.inet.tcp.insecure_rst",
             "net.inet.tcp.insecure_syn", "net.ipv4.tcp_abc", "net.ipv4.tcp_fack":
             return Environment.habits[name] == (number != 0)
+        // RACK without its variants; the figure DupThresh starts from (RFC 6675 §2).
+        case "net.ipv4.tcp_recovery": return number == 1
+        case "net.ipv4.tcp_reordering": return number == 3
         // Of other parts of a kernel.
         case "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_metrics_save", "net.ipv4.tcp_slow_start_after_idle",
             "net.core.netdev_max_backlog", "kern.timecounter.alloweddeviation", "net.inet.tcp.hostcache.purgenow":
@@ -243,10 +288,9 @@ struct Environment {
 
     /// Switches of other systems for what this stack has no switch for.
     private static let habits = [
-        "net.ipv4.tcp_ecn": false, "net.inet.tcp.ecn.enable": false, "net.ipv4.tcp_fastopen": false,
-        "net.inet.tcp.fastopen.server_enable": false, "net.ipv4.tcp_syncookies": true,
+        "net.ipv4.tcp_syncookies": true,
         "net.ipv4.tcp_min_tso_segs": true,
-        "net.ipv4.tcp_dsack": true, "net.inet.tcp.insecure_rst": false, "net.inet.tcp.insecure_syn": false,
+        "net.inet.tcp.insecure_rst": false, "net.inet.tcp.insecure_syn": false,
         "net.ipv4.tcp_abc": true, "net.ipv4.tcp_fack": false,
     ]
 }

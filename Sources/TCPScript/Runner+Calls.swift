@@ -35,18 +35,23 @@ extension Runner {
         case .listen(let descriptor, _):
             current = nil
             inspected = descriptor
-        case .connect(let descriptor, let address):
-            let peer = Endpoint(address.address, address.port)
-            if !conversations.contains(where: { $0.remote == peer && $0.isBaseKnown }) || inspected != descriptor {
-                current = nil
-            }
-            expectedPeer = peer
-            inspected = descriptor
+        case .connect(let descriptor, let address): noteOpening(descriptor, address)
+        case .send(let descriptor, _, let flags, let address?) where flags & Linux.MSG_FASTOPEN != 0:
+            noteOpening(descriptor, address)
         case .bind(_, let address) where address.port > 0: listeningPort = address.port
         case .send(_, _, _, let address?): expectedPeer = Endpoint(address.address, address.port)
         case .splice: hasForeignOctets = true
         default: break
         }
+    }
+
+    private func noteOpening(_ descriptor: Int32, _ address: SocketAddress) {
+        let peer = Endpoint(address.address, address.port)
+        if !conversations.contains(where: { $0.remote == peer && $0.isBaseKnown }) || inspected != descriptor {
+            current = nil
+        }
+        expectedPeer = peer
+        inspected = descriptor
     }
 
     // MARK: Calls that block

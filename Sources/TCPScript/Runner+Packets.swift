@@ -14,13 +14,11 @@ extension Runner {
             ends = (source, destination)
         }
         switch pattern.transport {
-        case .tcp(let segment):
+        case .tcp(var segment):
             let index = conversation(for: segment.ports, ends)
             if segment.flags.contains(.syn) { conversations[index].peerInitial = segment.start ?? 0 }
-            if case .list(let list) = segment.options,
-                list.contains(where: { $0 == .fastOpen(nil) || $0 == .experimentalFastOpen(nil) })
-            {
-                throw .unavailable("TCP Fast Open (RFC 7413) is not here, so there is no cookie to send")
+            if case .list(let list) = segment.options {
+                segment.options = .list(try list.map { option throws(Stop) in try known(option, index) })
             }
             kernel.inject(
                 PacketBuilder.segment(segment, network: pattern.network, in: conversations[index]))
@@ -38,6 +36,19 @@ extension Runner {
             }
             kernel.inject(packet)
         }
+    }
+
+    /// TFO_COOKIE is the cookie that the stack has for the peer.
+    private func known(_ option: OptionPattern, _ index: Int) throws(Stop) -> OptionPattern {
+        if option == .experimentalFastOpen(nil) {
+            throw .unavailable("the experimental form of TCP Fast Open is not here, so there is no cookie to send")
+        }
+        guard option == .fastOpen(nil) else { return option }
+        guard
+            let cookie = kernel.fastOpenCookie(
+                client: conversations[index].remote.address, server: conversations[index].local.address)
+        else { throw .unavailable("the stack does not tell its TCP Fast Open cookies") }
+        return .fastOpen(cookie)
     }
 
     /// The conversation a packet of the peer's belongs to, made when there is none yet.

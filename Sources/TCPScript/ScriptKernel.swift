@@ -28,8 +28,16 @@ public protocol ScriptKernel: AnyObject {
     /// What `TCP_INFO` says of a descriptor, by the names its fields have in C; `nil` when it is no socket's.
     func information(of descriptor: Int32) -> [String: Int64]?
 
+    /// The Fast Open cookie that the stack has for a client; `nil` when it does not tell.
+    func fastOpenCookie(client: IPAddress, server: IPAddress) -> [UInt8]?
+
     /// The state of every connection, a line each.
     func describeConnections() -> [String]
+}
+
+extension ScriptKernel {
+    /// A stack behind system calls alone tells nobody.
+    public func fastOpenCookie(client: IPAddress, server: IPAddress) -> [UInt8]? { nil }
 }
 
 /// A virtual kernel, called directly.
@@ -41,6 +49,11 @@ public final class DirectKernel: ScriptKernel {
 
     /// See `ScriptKernel`.
     public var now: Instant { kernel.now }
+
+    /// See `ScriptKernel`.
+    public func fastOpenCookie(client: IPAddress, server: IPAddress) -> [UInt8]? {
+        kernel.fastOpenCookie(client: client, server: server)
+    }
 
     /// See `ScriptKernel`.
     public func advance(to target: Instant) { kernel.advance(to: target) }

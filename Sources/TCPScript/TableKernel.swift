@@ -8,6 +8,7 @@ public import TCPWire
 /// a thread of its own, and nobody can look inside: the script is played as the tool would play it.
 public final class TableKernel: ScriptKernel {
     private let table: SystemCallTable
+    private let settings: KernelSettings
     private var time: Instant
     private var results: [CallID: CallResult] = [:]
     private var running: [CallID: Waiter] = [:]
@@ -20,6 +21,7 @@ public final class TableKernel: ScriptKernel {
     ///
     /// - Throws: `TableError` when the library is none, or its stack cannot be made.
     public init(library path: String, _ settings: KernelSettings) throws(TableError) {
+        self.settings = settings
         table = try SystemCallTable(library: path, flags: TableKernel.flags(settings))
         time = table.timeOfDay()
     }
@@ -61,7 +63,20 @@ public final class TableKernel: ScriptKernel {
         if let scale = settings.windowScale { words.append("wscale=\(scale)") }
         if settings.mtuProbing != KernelSettings().mtuProbing { words.append("mtuprobing=\(settings.mtuProbing)") }
         if let window = settings.initialWindow { words.append("iw=\(window)") }
+        words += ["tfo=\(settings.fastOpen)", "ecn=\(settings.explicitCongestionNotification)"]
+        words.append("tlp=\(settings.tailLossProbes ? 1 : 0)")
+        words += ["cc=\(settings.congestionControl.linuxName)", "frto=\(settings.forwardRTO ? 1 : 0)"]
+        if settings.fastOpenKey.count == 16 {
+            let digits = settings.fastOpenKey.map { String(256 + Int($0), radix: 16).dropFirst() }
+            words.append("tfokey=\(digits.joined())")
+        }
         return words.joined(separator: ",")
+    }
+
+    /// See `ScriptKernel`. The key was told to the library, so its cookies are known.
+    public func fastOpenCookie(client: IPAddress, server: IPAddress) -> [UInt8]? {
+        guard settings.fastOpenKey.count == 16 else { return nil }
+        return VirtualKernel(settings).fastOpenCookie(client: client, server: server)
     }
 
     /// See `ScriptKernel`.
@@ -143,6 +158,7 @@ public final class TableKernel: ScriptKernel {
         }
         information["tcpi_snd_wscale"] = Int64(result.option[6] & 15)
         information["tcpi_rcv_wscale"] = Int64(result.option[6] >> 4)
+        information["tcpi_delivery_rate_app_limited"] = Int64(result.option[7] & 1)
         return information
     }
 

@@ -38,6 +38,17 @@ struct EventQueue {
         }
     }
 
+    /// Gives entries of one kind other times: those for whose slot there is one.
+    mutating func reschedule(_ kind: Kind, _ time: (Entry) -> Int64?) {
+        let entries = heap.sorted { $0.precedes($1) }
+        // In order of time, an array is a heap.
+        heap = entries.map { entry in
+            var entry = entry
+            if entry.kind == kind, let time = time(entry) { entry.time = time }
+            return entry
+        }.sorted { $0.precedes($1) }
+    }
+
     mutating func pop() -> Entry? {
         guard let top = heap.first else { return nil }
         let last = heap.removeLast()
@@ -67,6 +78,11 @@ struct SlotArray<Value> {
         }
         values.append(value)
         return values.count - 1
+    }
+
+    subscript(slot: Int) -> Value? {
+        get { values[slot] }
+        set { values[slot] = newValue }
     }
 
     mutating func remove(_ slot: Int) -> Value? {

@@ -19,8 +19,18 @@ public struct LinkConfiguration: Sendable {
     public var queue: Int?
     /// What happens when they are more.
     public var whenFull = FullQueue.drops
-    /// At most this much is added to a packet's delay, by chance. Packets keep their order: reordering is a fault.
+    /// What a queue does before it is full; `nil` is nothing. It matters only with a rate.
+    public var marking: QueueMarking?
+    /// Changes of the rate, in both directions, at times counted from when the link is made. What waits then leaves at the
+    /// new rate.
+    public var rateChanges: [RateChange] = []
+    /// How far a packet's delay may lie to either side of `delay`, by chance, each place in between as likely; it never falls
+    /// below zero.
     public var jitter: Duration = .zero
+    /// Whether packets arrive in their order in spite of jitter: one that would overtake arrives together with the one
+    /// before it, so that packets close behind each other come late rather than early, and in bunches. Otherwise jitter
+    /// reorders.
+    public var jitterKeepsOrder = true
     /// The largest packet in octets: 68...65535, at least 1280 for IPv6. The stacks at the ends are configured with it.
     public var mtu = 1500
     /// Whether a bundle of segments of up to 64 KiB crosses as one packet. Faults then meet the whole bundle.
@@ -43,7 +53,7 @@ public struct LinkFaults: Sendable {
     public var loss = 0.0
     /// The share that arrives twice.
     public var duplication = 0.0
-    /// The share that arrives later than those sent after it.
+    /// The share that is delayed apart from the others, so that those sent after it may arrive before it.
     public var reordering = 0.0
     /// The share of which bits are turned over.
     public var corruption = 0.0

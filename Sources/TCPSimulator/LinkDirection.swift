@@ -1,3 +1,4 @@
+package import TCPTrace
 public import TCPWire
 
 /// One direction of a link: what waits in front of it, and what goes wrong on it.
@@ -19,22 +20,40 @@ public final class LinkDirection {
     public internal(set) var lost = 0
     /// Octets carried, IP headers included.
     public private(set) var octets = 0
+    /// Packets in which the queue set Congestion Experienced, those that bore it already included.
+    public private(set) var marked = 0
+    /// Packets lost because the queue was full, or because it would have marked them and they were not ECN-capable.
+    public private(set) var dropped = 0
+    /// The most octets that ever waited, the packet on its way out included.
+    public private(set) var highestBacklog = 0
 
     /// Counts the cuts: a packet of an earlier epoch does not arrive.
     var epoch = 0
     /// Its place in the simulation's list.
     let index: Int
-    /// The node at its end.
-    unowned let destination: SimulatedNode
+    /// The node at its end; `nil` outside a simulation.
+    unowned let destination: SimulatedNode?
     private var random: SimulationRandom
     /// When the last packet's last bit will have left.
     private var busyUntil: Int64 = 0
     /// When the last packet arrives, reordered ones left out.
     private var lastArrival: Int64 = 0
+    /// Octets times nanoseconds that waited until `integratedUntil`.
+    private var backlogIntegral = 0.0
+    private var integratedUntil: Int64 = 0
     /// Whether a host waits for room.
     var isAwaited = false
 
-    init(index: Int, configuration: LinkConfiguration, destination: SimulatedNode, random: SimulationRandom) {
+    /// What becomes of a packet that was offered.
+    package enum Passage {
+        /// Its last bit leaves at the first time and it arrives at the second, in nanoseconds, as the fate has it: spoilt,
+        /// held, or with copies.
+        case arrives(Int64, Int64, PacketFate)
+        /// It does not arrive.
+        case isLost(TracedSegment.Fate)
+    }
+
+    init(index: Int, configuration: LinkConfiguration, destination: SimulatedNode?, random: SimulationRandom) {
         self.index = index
         self.configuration = configuration
         self.destination = destination
@@ -62,23 +81,105 @@ public final class LinkDirection {
         return max(now.nanoseconds &+ 1, busyUntil &- Int64(room))
     }
 
-    /// Puts a packet on the line, and says when it arrives if nothing goes wrong.
-    func carry(_ length: Int, at now: Instant) -> Int64 {
+    /// Puts a packet on the line: when its last bit leaves, and when it arrives if nothing goes wrong.
+    private func carry(_ length: Int, at now: Instant) -> (departure: Int64, arrival: Int64) {
         octets += length
+        integrate(until: now)
         var departure = max(now.nanoseconds, busyUntil)
         if let rate = configuration.rate {
             departure &+= Int64(Double(length) * 8e9 / rate + 0.5)
             busyUntil = departure
+            highestBacklog = max(highestBacklog, backlog(at: now))
         }
-        var arrival = departure &+ configuration.delay.nanoseconds
+        var delay = configuration.delay.nanoseconds
         let jitter = configuration.jitter.nanoseconds
-        if jitter > 0 { arrival &+= random.below(jitter &+ 1) }
+        if jitter > 0 { delay = max(0, delay &- jitter &+ random.below(2 &* jitter &+ 1)) }
+        let arrival = departure &+ delay
+        return (departure, keepsOrder ? inOrder(arrival) : arrival)
+    }
+
+    /// Whether packets arrive in the order they were sent, faults apart.
+    var keepsOrder: Bool { configuration.jitter == .zero || configuration.jitterKeepsOrder }
+
+    /// When a packet arrives that was to arrive at `arrival`, behind those that were asked about before.
+    func inOrder(_ arrival: Int64) -> Int64 {
         lastArrival = max(lastArrival, arrival)
         return lastArrival
     }
 
+    /// Takes a packet, marks it if it is to be marked, and says what becomes of it. A packet that chance loses has taken its
+    /// turn on the line.
+    package func offer(
+        _ bytes: inout [UInt8], _ header: TCPHeader?, payloadLength: Int, length: Int, at now: Instant
+    ) -> Passage {
+        let fate = fate(of: header, payloadLength: payloadLength, length: length, at: now)
+        if let drop = isCut ? .unreachable : admit(&bytes, length, at: now) {
+            lost += 1
+            return .isLost(drop)
+        }
+        let (departure, arrival) = carry(length, at: now)
+        if fate.isLost || fate.isCorrupted { lost += 1 }
+        if fate.isLost { return .isLost(.lost) }
+        return .arrives(departure, (Instant(nanoseconds: arrival) + fate.extraDelay).nanoseconds, fate)
+    }
+
+    /// Marks a packet that is about to wait in the queue if it is to be marked, and says why it is dropped; `nil` if it is not.
+    private func admit(_ bytes: inout [UInt8], _ length: Int, at now: Instant) -> TracedSegment.Fate? {
+        guard hasRoom(for: length, at: now) else {
+            dropped += 1
+            return .queueFull
+        }
+        guard let marking = configuration.marking, configuration.rate != nil else { return nil }
+        let probability = marking.probability(at: backlog(at: now))
+        guard probability > 0, probability >= 1 || random.unit() < probability else { return nil }
+        if ECNField.mark(&bytes) {
+            marked += 1
+            return nil
+        }
+        guard marking.incapable == .drops else { return nil }
+        dropped += 1
+        return .lost
+    }
+
+    // MARK: What waits, over time
+
+    /// Octets times seconds that have waited until `now`: the difference between two times, divided by the time between
+    /// them, is the mean backlog.
+    public func backlogOverTime(until now: Instant) -> Double {
+        integrate(until: now)
+        return backlogIntegral / 1e9
+    }
+
+    /// Between packets the backlog falls by the rate, until it is nothing.
+    private func integrate(until now: Instant) {
+        guard now.nanoseconds > integratedUntil else { return }
+        let elapsed = Double(now.nanoseconds &- integratedUntil)
+        if let rate = configuration.rate, busyUntil > integratedUntil {
+            let work = Double(busyUntil &- integratedUntil)
+            let drained = min(work, elapsed)
+            backlogIntegral += (work - drained / 2) * drained * rate / 8e9
+        }
+        integratedUntil = now.nanoseconds
+    }
+
+    /// Changes the rate; what waits leaves at the new one. Says how much later than before a packet leaves that was to leave
+    /// at a given time.
+    func changeRate(to rate: Double?, at now: Instant) -> (Int64) -> Int64 {
+        integrate(until: now)
+        let factor = rate.map { (configuration.rate ?? $0) / $0 } ?? 0
+        configuration.rate = rate
+        lastArrival = 0
+        func change(of departure: Int64) -> Int64 {
+            guard departure > now.nanoseconds else { return 0 }
+            let waits = departure &- now.nanoseconds
+            return Int64(Double(waits) * factor + 0.5) &- waits
+        }
+        busyUntil &+= change(of: busyUntil)
+        return change(of:)
+    }
+
     /// Counts a packet that is offered, and decides about it.
-    func fate(of header: TCPHeader?, payloadLength: Int, length: Int, at now: Instant) -> PacketFate {
+    private func fate(of header: TCPHeader?, payloadLength: Int, length: Int, at now: Instant) -> PacketFate {
         offered += 1
         if let script {
             let packet = OfferedPacket(

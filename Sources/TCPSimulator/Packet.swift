@@ -13,6 +13,10 @@ struct Packet {
     var direction: LinkDirection?
     var destination: SimulatedNode
     var epoch = 0
+    /// When its last bit leaves the direction's queue.
+    var departure: Int64 = 0
+    /// Whether it is delayed apart from the others, and may be overtaken.
+    var isApart = false
     /// Its place in the trace, or −1.
     var traceIndex = -1
 
@@ -30,6 +34,31 @@ struct Packet {
         var target = span.mutableBytes
         // The field holds the folded sum of the pseudo-header, so the sum over all is that of the whole segment.
         target.put16(checksum.value, at: transport + 16)
+    }
+}
+
+/// What a packet says of itself.
+struct PacketContents {
+    var ip: IPHeader
+    /// `nil` if it carries no TCP.
+    var header: TCPHeader?
+    /// Octets behind the TCP header, or behind the IP header if there is no other.
+    var payloadLength: Int
+
+    /// Reads a packet of the network; `nil` if it is not of IP.
+    init?(_ packet: borrowing Packet) {
+        let bytes = packet.bytes
+        self.init(bytes.span.bytes.extracting(0..<packet.length))
+    }
+
+    /// Reads a packet; `nil` if it is not of IP.
+    init?(_ span: RawSpan) {
+        guard let ip = try? IPHeader(parsing: span) else { return nil }
+        self.ip = ip
+        payloadLength = ip.totalLength - ip.headerLength
+        guard ip.protocolNumber == IPProtocol.tcp else { return }
+        header = try? TCPHeader(parsing: span.extracting(ip.headerLength..<ip.totalLength))
+        payloadLength -= header?.headerLength ?? 0
     }
 }
 

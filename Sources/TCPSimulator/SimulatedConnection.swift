@@ -41,6 +41,9 @@ public final class SimulatedConnection {
     /// What the stack knows of it; `nil` once it is released.
     public var status: ConnectionStatus? { host.stack.status(of: id) }
 
+    /// What TCP knows of it and of its path; `nil` once it is released.
+    public var info: ConnectionInfo? { host.stack.info(of: id) }
+
     /// The time.
     public var now: Instant { host.simulation.now }
 

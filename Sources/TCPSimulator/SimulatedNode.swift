@@ -31,7 +31,7 @@ public class SimulatedNode {
 
     /// The link towards `address`.
     func link(towards address: IPAddress) -> LinkDirection? {
-        links.count == 1 ? links[0] : links.first { $0.destination.owns(address) } ?? links.first
+        links.count == 1 ? links[0] : links.first { $0.destination?.owns(address) == true } ?? links.first
     }
 
     /// The node's endpoint with that port, at its first address of the family asked for, or at its first.

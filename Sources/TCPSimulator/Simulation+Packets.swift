@@ -32,6 +32,25 @@ extension Simulation {
     /// Lets time pass with nothing happening, for who plays the network.
     package func setTime(_ time: Instant) { now = max(now, time) }
 
+    /// Changes the rate of a direction, in bits a second; `nil` is no limit. What waits in front of it leaves at the new one.
+    public func setRate(_ rate: Double?, of direction: LinkDirection) {
+        let later = direction.changeRate(to: rate, at: now)
+        queue.reschedule(.delivery) { entry in
+            guard let packet = packets[Int(entry.slot)], packet.direction === direction else { return nil }
+            let shift = later(packet.departure)
+            packets[Int(entry.slot)]?.departure &+= shift
+            var time = entry.time &+ shift
+            if direction.keepsOrder, !packet.isApart { time = direction.inOrder(time) }
+            if packet.traceIndex >= 0, trace.segments[packet.traceIndex].arrival != nil {
+                trace.segments[packet.traceIndex].arrival = Instant(nanoseconds: time)
+            }
+            return time
+        }
+        guard direction.isAwaited else { return }
+        direction.isAwaited = false
+        queue.push(.room, slot: direction.index, at: now.nanoseconds)
+    }
+
     func takeBuffer(_ size: Int) -> [UInt8] {
         if let buffer = freeBuffers.popLast(), buffer.count >= size { return buffer }
         return [UInt8](repeating: 0, count: size)
@@ -50,23 +69,28 @@ extension Simulation {
     /// Sends a packet of `node` over the link towards its destination.
     func transmit(_ packet: consuming Packet, from node: SimulatedNode) {
         var packet = packet
-        guard let contents = Contents(packet) else { return }
-        guard let direction = node.link(towards: contents.ip.destination) else {
+        guard let contents = PacketContents(packet) else { return }
+        guard let direction = node.link(towards: contents.ip.destination), let destination = direction.destination
+        else {
             record(&packet, from: node.name, fate: .unreachable, origin: .host, arrival: nil)
             return
         }
         packet.direction = direction
-        packet.destination = direction.destination
+        packet.destination = destination
         packet.epoch = direction.epoch
-        let fate = direction.fate(
-            of: contents.header, payloadLength: contents.payloadLength, length: packet.length, at: now)
-        guard !direction.isCut else { return lose(&packet, from: node, .unreachable) }
-        guard direction.hasRoom(for: packet.length, at: now) else { return lose(&packet, from: node, .queueFull) }
-        let arrival = direction.carry(packet.length, at: now)
-        if fate.isLost { return lose(&packet, from: node, .lost) }
-        let time = (Instant(nanoseconds: arrival) + fate.extraDelay).nanoseconds
+        let passage = direction.offer(
+            &packet.bytes, contents.header, payloadLength: contents.payloadLength, length: packet.length, at: now)
+        let (time, fate): (Int64, PacketFate)
+        switch passage {
+        case .arrives(let departure, let arrival, let how):
+            packet.departure = departure
+            packet.isApart = how.extraDelay > .zero
+            (time, fate) = (arrival, how)
+        case .isLost(let why):
+            record(&packet, from: node.name, fate: why, origin: .host, arrival: nil)
+            return returnBuffer(packet.bytes)
+        }
         if fate.isCorrupted {
-            direction.lost += 1
             record(&packet, from: node.name, fate: .corrupted, origin: .host, arrival: nil)
             packet.finishChecksum()
             direction.corrupt(&packet.bytes, length: packet.length)
@@ -79,6 +103,7 @@ extension Simulation {
         }
         for copy in fate.copies {
             var duplicate = packet
+            duplicate.isApart = true
             let later = Instant(nanoseconds: time) + copy
             if !fate.isCorrupted {
                 record(&duplicate, from: node.name, fate: .delivered, origin: .copy, arrival: later.nanoseconds)
@@ -86,30 +111,6 @@ extension Simulation {
             queue.push(.delivery, slot: packets.insert(duplicate), at: later.nanoseconds)
         }
         queue.push(.delivery, slot: packets.insert(packet), at: time)
-    }
-
-    /// What a packet says of itself.
-    private struct Contents {
-        var ip: IPHeader
-        var header: TCPHeader?
-        var payloadLength: Int
-
-        init?(_ packet: borrowing Packet) {
-            let bytes = packet.bytes
-            let span = bytes.span.bytes.extracting(0..<packet.length)
-            guard let ip = try? IPHeader(parsing: span) else { return nil }
-            self.ip = ip
-            payloadLength = ip.totalLength - ip.headerLength
-            guard ip.protocolNumber == IPProtocol.tcp else { return }
-            header = try? TCPHeader(parsing: span.extracting(ip.headerLength..<ip.totalLength))
-            payloadLength -= header?.headerLength ?? 0
-        }
-    }
-
-    private func lose(_ packet: inout Packet, from node: SimulatedNode, _ fate: TracedSegment.Fate) {
-        packet.direction?.lost += 1
-        record(&packet, from: node.name, fate: fate, origin: .host, arrival: nil)
-        returnBuffer(packet.bytes)
     }
 
     func deliver(_ packet: Packet) {
@@ -134,7 +135,7 @@ extension Simulation {
         arrival: Int64?
     ) {
         guard isTracing || observer != nil else { return }
-        guard let contents = Contents(packet), let header = contents.header else { return }
+        guard let contents = PacketContents(packet), let header = contents.header else { return }
         let (ip, length) = (contents.ip, contents.payloadLength)
         segmentCount += 1
         let segment = TracedSegment(

@@ -109,6 +109,12 @@ public final class Simulation {
         first.links.append(link.forward)
         second.links.append(link.backward)
         for case let host as SimulatedHost in [first, second] { host.adopt(configuration) }
+        for change in configuration.rateChanges {
+            after(change.time) { [weak self] in
+                self?.setRate(change.rate, of: link.forward)
+                self?.setRate(change.rate, of: link.backward)
+            }
+        }
         return link
     }
 
@@ -152,13 +158,13 @@ public final class Simulation {
     private func run(until end: Instant, _ condition: () -> Bool) -> Outcome {
         var stepsWithoutTime = 0
         if condition() { return .satisfied }
-        while let next = nextTime {
-            if next > end {
+        while let next = nextEvent {
+            if next.time > end.nanoseconds {
                 now = max(now, end)
                 return .timeLimit
             }
             let before = now
-            step()
+            take(next)
             if condition() { return .satisfied }
             stepsWithoutTime = now > before ? 0 : stepsWithoutTime + 1
             if stepsWithoutTime > 1_000_000 { return .stuck }
@@ -167,33 +173,31 @@ public final class Simulation {
     }
 
     /// When something happens next; `nil` if nothing will.
-    package var nextTime: Instant? {
-        var next = queue.earliest
-        for host in hosts where host.isAlive {
-            if let deadline = host.stack.nextDeadline?.nanoseconds, deadline < next ?? .max { next = deadline }
-        }
-        return next.map { Instant(nanoseconds: max($0, now.nanoseconds)) }
+    package var nextTime: Instant? { nextEvent.map { Instant(nanoseconds: max($0.time, now.nanoseconds)) } }
+
+    /// Lets the next thing happen.
+    package func step() {
+        if let next = nextEvent { take(next) }
     }
 
-    /// Lets the next thing happen: an arrival before a timer of the same time, so that an acknowledgment in the nick of
-    /// time is one.
-    package func step() {
-        let arrival = queue.earliest
+    /// What happens next: a host's timer, or what is first in the queue. An arrival comes before a timer of the same time,
+    /// so that an acknowledgment in the nick of time is one.
+    private var nextEvent: (time: Int64, host: SimulatedHost?)? {
+        var time = queue.earliest
         var due: SimulatedHost?
-        var deadline = arrival ?? .max
         for host in hosts where host.isAlive {
-            if let time = host.stack.nextDeadline?.nanoseconds, time < deadline {
-                deadline = time
+            if let deadline = host.stack.nextDeadline?.nanoseconds, deadline < time ?? .max {
+                time = deadline
                 due = host
             }
         }
-        if let due {
-            now = max(now, Instant(nanoseconds: deadline))
-            due.advance()
-            return
-        }
+        return time.map { ($0, due) }
+    }
+
+    private func take(_ next: (time: Int64, host: SimulatedHost?)) {
+        now = max(now, Instant(nanoseconds: next.time))
+        if let host = next.host { return host.advance() }
         guard let entry = queue.pop() else { return }
-        now = max(now, Instant(nanoseconds: entry.time))
         switch entry.kind {
         case .delivery:
             if let packet = packets.remove(Int(entry.slot)) { deliver(packet) }

@@ -32,7 +32,7 @@ public final class StreamApplication: SimulatedApplication {
     }
 
     /// Octets to send.
-    public let toSend: Int
+    public private(set) var toSend: Int
     /// What they are.
     public let sends: PayloadPattern
     /// What ought to come.
@@ -43,6 +43,8 @@ public final class StreamApplication: SimulatedApplication {
     public var isReading = true
     /// Whether it lets go of a connection when it has closed and read the end of the other direction, or when it is over.
     public var releasesWhenDone = true
+    /// Called once: when the peer's direction has come to its end, or the connection has failed.
+    public var whenOver: (() -> Void)?
 
     /// Octets the stack has taken.
     public private(set) var written = 0
@@ -129,6 +131,13 @@ public final class StreamApplication: SimulatedApplication {
     /// Begins to write, if it was told to wait.
     public func startWriting() {
         mayWrite = true
+        if let connection { write(connection) }
+        connection?.host.pump()
+    }
+
+    /// Writes no more than the stack has taken, and closes if it was to close after writing.
+    public func stopWriting() {
+        toSend = written
         if let connection { write(connection) }
         connection?.host.pump()
     }
@@ -239,6 +248,7 @@ public final class StreamApplication: SimulatedApplication {
         if case .afterEndOfStream = writing { startWriting() }
         if case .afterEndOfStream(let delay) = closing { closeAfter(delay) }
         finish(connection)
+        whenOver.take()?()
     }
 
     /// Adds the octets read since the last time to the trace.
@@ -270,5 +280,6 @@ public final class StreamApplication: SimulatedApplication {
         reportReading(connection)
         connection.record(.failed(failure))
         connection.release()
+        whenOver.take()?()
     }
 }

@@ -45,6 +45,16 @@ public final class VirtualKernel {
             secret: StackSecret(settings.seed &* 0x9E37_79B9_7F4A_7C15, settings.seed ^ 0x1234_5678), at: settings.start
         )
         for prefix in settings.addresses { stack.addAddress(prefix) }
+        if settings.fastOpenKey.count == 16 {
+            let octets = settings.fastOpenKey.span.bytes
+            stack.setFastOpenKeys(FastOpenKey(octets.be64(0), octets.be64(8)))
+        }
+    }
+
+    /// The Fast Open cookie that this host, as the server, has for a client now.
+    public func fastOpenCookie(client: IPAddress, server: IPAddress) -> [UInt8] {
+        let cookie = stack.fastOpenCookie(client: client, server: server)
+        return (0..<cookie.count).map { cookie[$0] }
     }
 
     /// Gives the interface another address.

@@ -1,3 +1,4 @@
+public import TCPEngine
 package import TCPWire
 
 /// What a stack is told when it is made.
@@ -15,14 +16,28 @@ public struct Configuration: Sendable {
     public var memoryBudget = 64 << 20
     /// What is done as the budget nears its end, and where.
     public var memoryLevels = MemoryLevels()
-    /// The most octets one connection keeps for sending, unacknowledged ones included.
-    public var sendBuffer = 1 << 20
+    /// The most octets one connection keeps for sending, unacknowledged ones included: 1...2³⁰.
+    ///
+    /// What a connection may queue begins at `initialSendBuffer` and follows twice its congestion window, up and down, as far as
+    /// that leaves as much free again below `MemoryLevels.shrinkingWindows`.
+    public var sendBuffer = 64 << 20
+    /// What a connection may queue at first, and at least while memory lasts, in octets: 1...`sendBuffer`. The same as
+    /// `sendBuffer` makes it a fixed size.
+    public var initialSendBuffer = 64 << 10
     /// The most octets one connection takes that it may not send yet: less means less memory and less delay, more spares
     /// its program turns. Without limit by default.
     public var unsentBuffer = Int.max
-    /// The most octets one connection keeps for reading; the largest window it advertises. Without window scaling 65535
-    /// at most.
-    public var receiveBuffer = 1 << 20
+    /// The most octets one connection keeps for reading, the largest window it advertises: 1...2³⁰, without window scaling
+    /// 65535. The default is the most that a scale of ten can tell.
+    ///
+    /// The window begins at `initialReceiveBuffer` and follows what the program reads in a round trip, so that neither it nor
+    /// memory holds back a path, and a program that does not read is sent no more than the beginning. It grows as far as that
+    /// leaves as much free again below `MemoryLevels.holdingWindows`, and falls back in pauses of more than a second. With a
+    /// budget of 64 MiB a connection that is alone comes to 16 MiB, with 256 MiB to all of the default: 32 MB in flight with
+    /// as much again for repairs.
+    public var receiveBuffer = 65535 << 10
+    /// The window a connection begins with, in octets: 1...`receiveBuffer`. The same as `receiveBuffer` makes it a fixed size.
+    public var initialReceiveBuffer = 64 << 10
     /// MSL, half of what TIME-WAIT lasts (RFC 9293 §3.4.2 says two minutes; a connection's peers today expect 30 s).
     public var maximumSegmentLifetime: Duration = .seconds(30)
     /// The retransmission timeout before the first measurement (RFC 6298 §2.1).
@@ -47,6 +62,20 @@ public struct Configuration: Sendable {
     public var halfOpenShare = 50
     /// When SYNs are answered without a half-open connection (RFC 4987 §3.6).
     public var synCookies = SynCookies.underPressure
+    /// Whether connections and listeners that say nothing else use TCP Fast Open (RFC 7413): see `ConnectionOptions.fastOpen`.
+    public var fastOpen = false
+    /// The most connections of a listener that may have come by Fast Open and not have shaken hands yet; past it a good
+    /// cookie is worth no more than none (RFC 7413 §5.1). One source takes no more than `halfOpenShare` of it.
+    public var fastOpenPending = 256
+    /// How long one of them that a reset ended still counts, up to twice: else who spoofs resets would have no limit (RFC 7413 §5.1).
+    public var fastOpenResetHold: Duration = .seconds(60)
+    /// How long a key makes Fast Open cookies before the next does; the last one is honoured as long again (RFC 7413 §4.1.2).
+    public var fastOpenKeyLifetime: Duration = .seconds(86_400)
+    /// Servers whose Fast Open cookies are remembered (RFC 7413 §4.1.3), each in 72 bytes once there is one: 0...65,536, in
+    /// steps that double from 4 on.
+    public var fastOpenCookies = 256
+    /// How long a server is not tried after what went with the SYN was lost or ignored (RFC 7413 §4.1.3.1).
+    public var fastOpenRetryInterval: Duration = .seconds(3600)
     /// How long a FIN-WAIT-2 connection that its program has released waits for the peer's FIN.
     public var orphanTimeout: Duration = .seconds(60)
     /// How long a peer may keep its window shut while octets wait for it, counted from when it last acknowledged any; `nil`
@@ -60,6 +89,14 @@ public struct Configuration: Sendable {
     public var timestamps = true
     /// See `windowScaling`.
     public var selectiveAcknowledgment = true
+    /// The congestion control of connections that choose none themselves: CUBIC serves most; BBR keeps its rate where packets
+    /// are lost by chance, and queues short; NewReno is the plainest.
+    public var congestionControl = CongestionControl.cubic
+    /// Whether what a window allows leaves over the round trip, at times that `Stack.nextDeadline` tells, instead of at once.
+    /// Bursts of an initial window, and of a few segments, leave at once in any case.
+    public var pacing = true
+    /// What connections do with Explicit Congestion Notification: nothing by default (RFC 3168, RFC 9768).
+    public var explicitCongestionNotification = ExplicitCongestion.off
     /// TTL or hop limit of what is sent (RFC 9293 MUST-49).
     public var hopLimit: UInt8 = 64
     /// How long the fragments of a datagram wait for each other, from the first that came (RFC 1122 §3.3.2 and RFC 8200 §4.5
@@ -109,6 +146,11 @@ public struct Configuration: Sendable {
     package var initialSegments: Int?
     /// How many acknowledgments of a new connection do not wait for company.
     package var quickAcknowledgments = 0
+    /// Whether tail loss probes are sent (RFC 8985 §7), F-RTO tells spurious timeouts (RFC 5682), and duplicates are reported
+    /// (RFC 2883).
+    package var probesTail = true
+    package var usesForwardRTO = true
+    package var reportsDuplicates = true
 
     /// The defaults.
     public init() {}
@@ -153,6 +195,25 @@ public struct ConnectionOptions: Sendable {
     public var differentiatedServices: UInt8 = 0
     /// TTL or hop limit; `nil` is the configuration's.
     public var hopLimit: UInt8?
+    /// The congestion control; `nil` is the configuration's. `setOptions` may change it while the connection is open: the new
+    /// one goes on with the window there is. BBR holds 512 bytes of the budget; without them CUBIC serves.
+    public var congestionControl: CongestionControl?
+    /// The most octets a second to send, at least 1, headers not counted: what is over waits, and `Stack.nextDeadline` tells for
+    /// how long. `nil` is without limit. Counts whether or not `Configuration.pacing` is on; 4 GB/s and more are no limit.
+    public var maximumPacingRate: Int?
+    /// What is done with marks of routers (RFC 3168, RFC 9768); `nil` is the configuration's. Counts when a connection opens.
+    public var explicitCongestionNotification: ExplicitCongestion?
+    /// Whether octets travel with the SYN (RFC 7413); `nil` is the configuration's.
+    ///
+    /// A connection that opens takes along what is written before its SYN leaves, if a cookie of the server is known, and asks
+    /// for one if not. A listener gives out cookies, and hands over what comes with a good one at once: the program may read
+    /// and answer before the peer has shown that it is there.
+    ///
+    /// Such octets can reach a program **twice**: a SYN that was delayed opens a connection of its own once the first one is
+    /// over (RFC 7413 §2.1). Use it where a request may be repeated without harm.
+    public var fastOpen: Bool?
+    /// The most connections of this listener that may be pending; `nil` is `Configuration.fastOpenPending`.
+    public var fastOpenPending: Int?
 
     /// Whether what does not fill a segment waits for more.
     package var corks = false
@@ -160,8 +221,8 @@ public struct ConnectionOptions: Sendable {
     package var maximumSegmentSize: Int?
     /// How many acknowledgments of a new connection do not wait for company; `nil` is the configuration's.
     package var quickAcknowledgments: Int?
-    /// The most octets kept for reading; `nil` is the configuration's.
-    package var receiveBuffer: Int?
+    /// The octets kept for reading, a fixed size: 1...2³⁰; `nil` fits it to the need, see `Configuration.receiveBuffer`.
+    public var receiveBuffer: Int?
 
     /// The defaults.
     public init() {}

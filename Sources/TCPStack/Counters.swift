@@ -12,6 +12,14 @@ public struct Counters: Sendable {
     public package(set) var segmentsSent: UInt64 = 0
     /// Segments sent again.
     public package(set) var segmentsRetransmitted: UInt64 = 0
+    /// Fast recoveries begun: losses that acknowledgments told of (RFC 5681 §3.2, RFC 6675 §5, RFC 8985 §6).
+    public package(set) var recoveries: UInt64 = 0
+    /// Retransmission timeouts with data in flight (RFC 6298 §5).
+    public package(set) var retransmissionTimeouts: UInt64 = 0
+    /// Recoveries, after timeouts too, that turned out not to have been called for, and were taken back (RFC 4015).
+    public package(set) var spuriousRecoveries: UInt64 = 0
+    /// Tail loss probes sent (RFC 8985 §7.3).
+    public package(set) var tailLossProbes: UInt64 = 0
     /// Resets sent.
     public package(set) var resetsSent: UInt64 = 0
     /// Challenge acknowledgments (RFC 5961).
@@ -24,6 +32,14 @@ public struct Counters: Sendable {
     public package(set) var pathProbesLost: UInt64 = 0
     /// Replies that were not sent because too many waited already.
     public package(set) var repliesDropped: UInt64 = 0
+    /// Segments taken that a router had marked, of a super-segment each (RFC 3168 §6.1.3, RFC 9768 §3.2.2).
+    public package(set) var congestionMarksReceived: UInt64 = 0
+    /// Acknowledgments that told of marks on what this end sent.
+    public package(set) var congestionEchoesReceived: UInt64 = 0
+    /// Times a window came down because of marks (RFC 3168 §6.1.2).
+    public package(set) var reductionsByMarks: UInt64 = 0
+    /// Segments sent with CWR, to tell that a window came down.
+    public package(set) var reductionsTold: UInt64 = 0
     /// UDP datagrams whose checksum and length were right.
     public package(set) var datagramsReceived: UInt64 = 0
     /// ICMP errors queued about packets that came.
@@ -36,6 +52,20 @@ public struct Counters: Sendable {
     public package(set) var cookiesAccepted: UInt64 = 0
     /// Acknowledgments that came while cookies were out, and fitted none.
     public package(set) var cookiesRefused: UInt64 = 0
+    /// SYN-ACKs sent with a Fast Open cookie (RFC 7413 §4.1.2).
+    public package(set) var fastOpenCookiesSent: UInt64 = 0
+    /// SYNs with a Fast Open cookie that is not good, or no more.
+    public package(set) var fastOpenCookiesRefused: UInt64 = 0
+    /// Connections that a good Fast Open cookie opened at once.
+    public package(set) var fastOpensAccepted: UInt64 = 0
+    /// SYNs with a good cookie that had to shake hands first, because too many were pending or places were short.
+    public package(set) var fastOpensOverLimit: UInt64 = 0
+    /// SYNs sent with octets.
+    public package(set) var fastOpensSent: UInt64 = 0
+    /// Of these, those of which the server took octets.
+    public package(set) var fastOpensTaken: UInt64 = 0
+    /// Servers that were noted as not to be tried for a time: what went with the SYN was lost or ignored (RFC 7413 §4.1.3.1).
+    public package(set) var fastOpenFallbacks: UInt64 = 0
     /// TIME-WAIT entries that ended before their time, for want of memory.
     public package(set) var timeWaitsCutShort: UInt64 = 0
     /// Connections without a program that were reset, for want of memory.

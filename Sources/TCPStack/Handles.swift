@@ -124,6 +124,8 @@ public struct ConnectionStatus: Sendable {
     public var maximumSegmentSize: Int
     /// Segments sent again, over the connection's life.
     public var retransmittedSegments: Int
+    /// Whether octets travelled with the SYN and were taken (RFC 7413).
+    public var openedFast: Bool
 }
 
 /// Why a connection or a listener could not be opened.

@@ -32,6 +32,9 @@ public struct ListenerStatus: Sendable, Hashable {
     /// SYNs and third segments dropped because memory was near its end.
     public var refusedForMemory: UInt64
 
+    /// Connections that came by Fast Open and have not shaken hands yet, and those of them that were reset lately.
+    public var pendingFastOpens: Int
+
     /// Whether the listener takes no SYN until its program has accepted.
     public var isFull: Bool { waiting >= backlog }
 }
@@ -68,6 +71,8 @@ struct Listener {
     /// The count at which the last cookie was sent.
     var cookieCount = Int64.min / 2
     var tally = Tally()
+    /// Connections that came by Fast Open and have not shaken hands yet.
+    var fastOpen = PendingFastOpens()
     /// Connections that wait for `accept`, oldest first.
     var queue = Ring<UInt32>(filler: .max)
 
@@ -76,11 +81,11 @@ struct Listener {
 
     var waiting: Int { queue.count }
 
-    func status(halfOpenLimit: Int) -> ListenerStatus {
+    func status(halfOpenLimit: Int, pendingFastOpens: Int) -> ListenerStatus {
         ListenerStatus(
             waiting: waiting, backlog: max(backlog, 1), halfOpen: halfOpen, halfOpenLimit: halfOpenLimit,
             cookies: tally.cookies, connectionsByCookie: tally.connectionsByCookie,
             refusedForQueue: tally.refusedForQueue, refusedForHalfOpen: tally.refusedForHalfOpen,
-            refusedForMemory: tally.refusedForMemory)
+            refusedForMemory: tally.refusedForMemory, pendingFastOpens: pendingFastOpens)
     }
 }

@@ -24,6 +24,8 @@ public struct MemoryReport: Sendable, Hashable {
     public var routing = 0
     /// What Ethernet links hold: neighbors, packets that wait for them, addresses, routers.
     public var neighbors = 0
+    /// Fast Open cookies of servers.
+    public var fastOpenCookies = 0
     /// Connections there are, in any state but LISTEN, SYN-RECEIVED entries and TIME-WAIT entries.
     public var connectionCount = 0
     /// UDP sockets.
@@ -36,7 +38,7 @@ public struct MemoryReport: Sendable, Hashable {
     /// Everything held, in bytes.
     public var total: Int {
         connections + smallEntries + tables + buffers + idleBuffers + fragments + recovery + replies + listeners
-            + datagramSockets + routing + neighbors
+            + datagramSockets + routing + neighbors + fastOpenCookies
     }
 
     /// An empty report.

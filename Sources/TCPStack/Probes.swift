@@ -88,6 +88,6 @@ extension SmallEntry {
     fileprivate init(key: FlowKey) {
         self.init(
             key: key, info: [], send: SequenceNumber(0), receive: SequenceNumber(0), timestamp: 0, segmentSize: 0,
-            listener: 0)
+            shared: 0)
     }
 }

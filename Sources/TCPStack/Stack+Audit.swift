@@ -46,26 +46,34 @@ extension Stack {
             socket = udp.sockets.next(from: index &+ 1)
         }
         var recovery = 0
+        var senders = 0
         var slot = tables.connections.next(from: 0)
         while let index = slot {
             blocks &+= tables.connections[index].connection.sendQueue.heldBlocks
             blocks &+= tables.connections[index].connection.receiveQueue.heldBlocks
             indexes &+= tables.connections[index].connection.sendQueue.indexBytes
             indexes &+= tables.connections[index].connection.receiveQueue.indexBytes
-            recovery &+= tables.connections[index].connection.recovery?.cost ?? 0
+            recovery &+= tables.connections[index].connection.senderCost
+            if tables.connections[index].connection.hasSender { senders &+= 1 }
             recovery &+= tables.connections[index].connection.reassembly?.cost ?? 0
+            recovery &+= tables.connections[index].connection.markedOctetsCost
             slot = tables.connections.next(from: index &+ 1)
         }
         if blocks != context.pool.usedBlocks { return "blocks are in use that no queue holds" }
         if indexes != context.pool.indexBytes { return "indexes are charged that no queue has" }
+        if senders != context.senders.count { return "a sender is held by no connection" }
+        if !context.senders.isNonePristine { return "what stands for the sender of none was written to" }
         if recovery != context.recoveryBytes { return "recovery state is charged that nothing holds" }
         return nil
     }
 
     private func auditConnections() -> StaticString? {
-        if !context.moves.isEmpty || context.bareReset != nil {
-            return "a connection's moves or reset were not seen to"
+        if !context.moves.isEmpty || context.bareReset != nil || context.fastOpenOffer != nil
+            || context.fastOpenOutcome != nil
+        {
+            return "a connection's moves, reset or Fast Open were not seen to"
         }
+        if let fault = auditPending() { return fault }
         var slot = tables.connections.next(from: 0)
         while let index = slot {
             if let fault = auditConnection(index) { return fault }
@@ -86,7 +94,8 @@ extension Stack {
         if deadline != .distantFuture, !tables.connections[slot].timer.isOn {
             return "a connection has a deadline the wheel does not know"
         }
-        if tables.connections[slot].connection.mayTransmit, !marks.contains(.inTransmitList), deadline == .distantFuture
+        if tables.connections[slot].connection.mayTransmit(context), !marks.contains(.inTransmitList),
+            deadline == .distantFuture
         {
             return "a connection with something to send is neither asked nor has a timer"
         }

@@ -101,7 +101,9 @@ extension Stack {
         if counted != timeWaits.count || counted &+ halfOpenCount != tables.entries.count {
             return "TIME-WAIT entries are miscounted"
         }
-        if sources.total != 2 &* halfOpenCount { return "the sources of half-open entries are miscounted" }
+        var pending = 0
+        for listener in listeners { pending &+= listener.fastOpen.count }
+        if sources.total != 2 &* (halfOpenCount &+ pending) { return "the sources of half-open entries are miscounted" }
         return nil
     }
 

@@ -43,7 +43,7 @@ extension Stack {
             slot = free
             listeners[free] = listener
         } else {
-            guard slot < Int(UInt16.max), context.budget.reserve(Listener.cost) else { throw .noMemory }
+            guard slot < SmallEntry.listenerLimit, context.budget.reserve(Listener.cost) else { throw .noMemory }
             listeners.append(listener)
         }
         if configuration.recordsStateChanges {
@@ -63,6 +63,7 @@ extension Stack {
             tables.connections[slot].marks.insert(.accepted)
             abort(ConnectionID(slot: slot, generation: tables.connections[slot].generation), at: now)
         }
+        forgetPending(of: index)
         var slot = listeners[index].halfOpen > 0 ? tables.entries.next(from: 0) : nil
         while let entry = slot, listeners[index].halfOpen > 0 {
             if !tables.entries[entry].info.contains(.timeWait), Int(tables.entries[entry].listener) == index {
@@ -77,7 +78,8 @@ extension Stack {
         }
     }
 
-    /// The connection that has waited longest; `nil` when none waits. It is ESTABLISHED, or has gone further since.
+    /// The connection that has waited longest; `nil` when none waits. It is ESTABLISHED, or has gone further since; one that
+    /// came by Fast Open may be in SYN-RECEIVED, and can be read and written like any other.
     public mutating func accept(_ id: ListenerID) -> ConnectionID? {
         guard let index = listenerIndex(id), let slot = listeners[index].queue.removeFirst(&context.budget) else {
             return nil
@@ -93,7 +95,8 @@ extension Stack {
 
     /// Opens a connection. The first SYN is sent when the link next asks; `.opened` or `.ended` tells how it went. Without
     /// a link the routes choose one, without an address the stack does (RFC 6724), without a port it takes an ephemeral
-    /// one (RFC 6056).
+    /// one (RFC 6056). With `ConnectionOptions.fastOpen`, octets that are written before the SYN has left go with it if a
+    /// cookie of the server's is known.
     ///
     /// - Throws: `invalidAddress`, `noRoute`, `noLocalAddress`, `addressInUse`, `noPortLeft`, `noMemory`.
     public mutating func connect(
@@ -115,6 +118,7 @@ extension Stack {
         var connection = makeConnection(
             key, state: .closed, initial: initialSequence(key), options, windowScale: offeredScale(options))
         connection.move(to: .synSent, &context)
+        if options.fastOpen ?? configuration.fastOpen { connection.tryFastOpen() }
         makeRoom(for: Slab<ConnectionRecord>.chunkBytes &+ 2 &* flowTable.bytes)
         guard let slot = insertRecord(key, connection) else {
             context.moves.removeAll()
@@ -247,6 +251,8 @@ extension Stack {
         tables.connections[slot].connection.hopLimit =
             options.hopLimit ?? hopLimit(for: tables.connections[slot].key)
         tables.connections[slot].connection.apply(options, context)
+        tables.connections[slot].connection.change(
+            to: options.congestionControl ?? configuration.congestionControl, &context)
         settle(slot)
     }
 
@@ -269,8 +275,9 @@ extension Stack {
 extension Connection {
     mutating func apply(_ options: ConnectionOptions, _ context: borrowing Context) {
         noDelay = options.noDelay
+        limitPacing(to: options.maximumPacingRate.map { UInt32(clamping: max($0, 1)) } ?? 0, context)
         isCorked = options.corks
-        receiveBuffer = UInt32(clamping: min(max(options.receiveBuffer ?? 0, 0), 1 << 30))
+        fixReceiveBuffer(options.receiveBuffer)
         setKeepAlive(
             idle: options.keepAliveIdle.map { Connection.milliseconds($0.nanoseconds) },
             interval: Connection.milliseconds(options.keepAliveInterval.nanoseconds), probes: options.keepAliveProbes,
@@ -285,8 +292,8 @@ extension Connection {
             unacknowledged: sendQueue.count, room: room(context),
             urgent: urgentCount, smoothedRTT: .nanoseconds(rtt.smoothed),
             retransmissionTimeout: .nanoseconds(rtt.timeout(context.parameters)),
-            congestionWindow: Int(congestion.window), slowStartThreshold: Int(congestion.threshold),
+            congestionWindow: Int(congestionWindow), slowStartThreshold: Int(slowStartThreshold),
             sendWindow: Int(send.window), maximumSegmentSize: segmentSize,
-            retransmittedSegments: Int(retransmittedSegments))
+            retransmittedSegments: Int(retransmittedSegments), openedFast: openedFast)
     }
 }

@@ -11,8 +11,10 @@ extension Stack {
             state: state, initial: initial, linkSegmentSize: announcedSegmentSize(options, local: key.local),
             isIPv4: isIPv4,
             hopLimit: options.hopLimit ?? hopLimit(for: key), timestampOffset: timestampOffset(key), context)
+        connection.congestionControl = options.congestionControl ?? configuration.congestionControl
         connection.apply(options, context)
         connection.receive.scale = windowScale
+        connection.ecn.wanted = options.explicitCongestionNotification ?? context.parameters.explicitCongestion
         connection.quickAcknowledgments =
             options.quickAcknowledgments.map { UInt8(clamping: $0) } ?? context.parameters.quickAcknowledgments
         return connection
@@ -70,13 +72,15 @@ extension Stack {
             context.bareReset = nil
             send(connectionReset(slot, sequence))
         }
+        if let outcome = context.fastOpenOutcome { noteFastOpen(slot, outcome) }
+        if tables.connections[slot].marks.contains(.pendingFastOpen) { settlePending(slot) }
         let state = tables.connections[slot].connection.state
         if state == .closed || state == .timeWait {
             settleEnded(slot, state)
             return
         }
         if !tables.connections[slot].connection.changes.isEmpty { makeReady(slot) }
-        if !isBlocked, tables.connections[slot].connection.mayTransmit { makeTransmit(slot) }
+        if !isBlocked, tables.connections[slot].connection.mayTransmit(context) { makeTransmit(slot) }
         let deadline = tables.connections[slot].connection.nextDeadline(context)
         if deadline != .distantFuture { wheel.schedule(.connection(slot), at: deadline, &tables) }
     }
@@ -106,6 +110,7 @@ extension Stack {
                 let hash = tables.connections[slot].key.hash(secret)
                 flowTable.remove(.connection(slot), hash: hash, tables, secret, &context.budget)
                 tables.connections[slot].marks.remove(.inTable)
+                if tables.connections[slot].connection.failedFastOpen { avoidFastOpen(slot) }
             }
         }
         wheel.cancel(.connection(slot), &tables)

@@ -9,7 +9,8 @@ extension Stack {
     mutating func sendCookie(_ header: TCPHeader, _ key: FlowKey, listener: Int) {
         let cookie = SynCookie(
             header.options, isIPv4: key.remote.isIPv4, timestamps: configuration.timestamps,
-            sack: configuration.selectiveAcknowledgment, scaling: configuration.windowScaling)
+            sack: configuration.selectiveAcknowledgment, scaling: configuration.windowScaling,
+            ecn: agreedECN(header, listener) != .none)
         var packet = ControlPacket(kind: .cookie, key: key)
         packet.sequence = cookie.number(
             key, peerInitial: header.sequence, listener: listeners[listener].generation, count: count(), secret)
@@ -31,17 +32,19 @@ extension Stack {
     func cookieSynAck(_ packet: ControlPacket) -> TCPHeader {
         let listener = Int(packet.entry)
         var options = TCPOptions()
+        var flags: TCPFlags = [.syn, .ack]
         options.maximumSegmentSize = UInt16(
             clamping: announcedSegmentSize(listeners[listener].options, local: packet.key.local))
         if let timestamps = packet.timestamps {
             let cookie = SynCookie(sizeIndex: 0, echo: timestamps.value)
             options.timestamps = timestamps
             options.sackPermitted = cookie.sack
+            flags.formUnion(ECN.synAckFlags(cookie.ecn ? .classic : .none, arrivedAs: .notCapable))
             if cookie.scale != nil { options.windowScale = listeners[listener].windowScale }
         }
         return TCPHeader(
             sourcePort: packet.key.localPort, destinationPort: packet.key.remotePort, sequence: packet.sequence,
-            acknowledgment: packet.acknowledgment, flags: [.syn, .ack],
+            acknowledgment: packet.acknowledgment, flags: flags,
             window: UInt16(listeners[listener].synWindow), options: options)
     }
 
@@ -69,7 +72,8 @@ extension Stack {
             initial: header.acknowledgment + -1, peerInitial: header.sequence + -1,
             segmentSize: cookie.segmentSize(isIPv4: key.remote.isIPv4), scale: cookie.scale, sack: cookie.sack,
             // TS.Recent is what the SYN had, or what came since (RFC 7323 §4.3).
-            timestamp: cookie.hasTimestamps ? header.options.timestamps?.value : nil, synAck: .unknown)
+            timestamp: cookie.hasTimestamps ? header.options.timestamps?.value : nil, synAck: .unknown,
+            ecn: AgreedECN(cookie.ecn ? .classic : .none))
         let new = try makePassive(peer, key, listener)
         guard flowTable.insert(.connection(new), hash: hash, tables, secret, &context.budget) else {
             tables.connections[new].connection.dispose(&context)

@@ -16,6 +16,11 @@ package struct ConnectionDetails: Sendable {
     package var usesTimestamps: Bool
     package var usesSACK: Bool
     package var usesScaling: Bool
+    /// Octets of a SYN were taken (RFC 7413).
+    package var openedFast: Bool
+    /// What was agreed on of Explicit Congestion Notification, and whether something ECN-capable has come.
+    package var ecn: ECN.Feedback
+    package var hasSeenECN: Bool
     /// Octets to read, octets written and not acknowledged, octets never sent.
     package var unread: Int
     package var unacknowledged: Int
@@ -37,18 +42,23 @@ package struct ConnectionDetails: Sendable {
     package var pathMTU: Int
     package var advertisedSegmentSize: Int
     package var receiveSegmentSize: Int
+    /// The octets kept for reading, at most.
+    package var receiveLimit: Int
+    /// The round trip as the receiver sees it, in microseconds; zero before one was measured.
+    package var receiverRoundTrip: Int
     package var retransmittedSegments: Int
     package var duplicates: Int
-    package var recovery: RecoveryDetails?
+    package var recovery: RecoveryDetails
 }
 
 /// What stands in the scoreboard.
 package struct RecoveryDetails: Sendable {
     package var phase: Recovery.Phase
     package var timeouts: Int
+    /// What the peer reports to hold, what is lost and was not sent again, and what was sent again and is in flight.
     package var sacked: [SACKBlock]
-    package var lostBefore: SequenceNumber
-    package var retransmitted: SequenceNumber
+    package var lost: [SACKBlock]
+    package var retransmitted: [SACKBlock]
 }
 
 // What socket calls ask that a program of the stack need not know.
@@ -105,20 +115,21 @@ extension Connection {
             state: state, error: error, sendUnacknowledged: send.unacknowledged, sendNext: send.next,
             sendWindow: Int(send.window), receiveWindow: advertisedWindow, sendScale: send.scale,
             receiveScale: receive.scale, usesTimestamps: usesTimestamps, usesSACK: usesSACK, usesScaling: usesScaling,
+            openedFast: openedFast, ecn: ecn.feedback, hasSeenECN: hasSeenECN,
             unread: receiveQueue.count, unacknowledged: sendQueue.count, unsent: unsent, room: room(context),
             urgent: urgentCount,
             isFinAcknowledged: state == .finWait2 || state == .timeWait || state == .closed,
             backoff: Int(rtt.backoff), keepAliveProbes: Int(keepAliveProbes),
             quickAcknowledgments: Int(quickAcknowledgments), smoothedRTT: rtt.smoothed,
             variationRTT: rtt.variation, retransmissionTimeout: rtt.timeout(context.parameters),
-            congestionWindow: Int(congestion.window), slowStartThreshold: Int(congestion.threshold),
+            congestionWindow: Int(congestionWindow), slowStartThreshold: Int(slowStartThreshold),
             segmentSize: segmentSize, pathMTU: Int(path.size), advertisedSegmentSize: Int(linkSegmentSize),
-            receiveSegmentSize: Int(receive.segmentSize), retransmittedSegments: Int(retransmittedSegments),
+            receiveSegmentSize: Int(receive.segmentSize), receiveLimit: receiveLimit(context),
+            receiverRoundTrip: Int(space.roundTrip),
+            retransmittedSegments: Int(retransmittedSegments),
             duplicates: Int(duplicateAcknowledgments),
-            recovery: recovery.map {
-                RecoveryDetails(
-                    phase: $0.phase, timeouts: Int($0.timeouts), sacked: $0.sacked.ranges, lostBefore: $0.lostBefore,
-                    retransmitted: $0.retransmitted)
-            })
+            recovery: RecoveryDetails(
+                phase: recovery.phase, timeouts: Int(recovery.timeouts), sacked: transmissions.sackedBlocks,
+                lost: transmissions.lostBlocks, retransmitted: transmissions.retransmittedBlocks))
     }
 }

@@ -28,33 +28,45 @@ extension Stack {
     /// Whether an entry may be kept for a SYN (RFC 4987 §3.3): within the bounds of the listener and of the stack, of which
     /// one source takes no more than its share, and while there is memory. What gives way is the newcomer, never the oldest:
     /// with a cookie it loses nothing, whereas a flood that drove out the oldest would drive out honest peers far away.
-    private func mayKeepEntry(_ key: FlowKey, _ listener: Int) -> Bool {
+    func mayKeepEntry(_ key: FlowKey, _ listener: Int) -> Bool {
         let limit = halfOpenLimit(listener)
         let total = max(configuration.halfOpenConnections, 1)
         guard listeners[listener].halfOpen < limit, halfOpenCount < total,
             context.held < context.budget.marks.cookies
         else { return false }
-        let share = min(max(configuration.halfOpenShare, 1), 100)
-        func part(_ whole: Int) -> Int { max(1, whole / 100 &* share &+ whole % 100 &* share / 100) }
-        return sources.count(key, secret, port: key.localPort) < part(limit)
-            && sources.count(key, secret, port: 0) < part(total)
+        return sources.count(key, secret, port: key.localPort) < share(of: limit)
+            && sources.count(key, secret, port: 0) < share(of: total)
     }
 
-    /// RFC 9293 §3.10.7.2, third: a SYN in LISTEN. Octets on it are not taken: the peer sends them again (U-4).
+    /// What one source may take of that many places, 1 at least.
+    func share(of whole: Int) -> Int {
+        let share = min(max(configuration.halfOpenShare, 1), 100)
+        return max(1, whole / 100 &* share &+ whole % 100 &* share / 100)
+    }
+
+    /// RFC 9293 §3.10.7.2, third: a SYN in LISTEN. Octets on it are not taken without a Fast Open cookie: the peer sends them
+    /// again (U-4).
     mutating func receiveSyn(
-        _ header: TCPHeader, _ key: FlowKey, _ hash: UInt32, listener: Int, minimumISN: SequenceNumber?
+        _ header: TCPHeader, _ payload: RawSpan, _ key: FlowKey, _ hash: UInt32, listener: Int,
+        minimumISN: SequenceNumber?
     ) throws(PacketFault) {
         try checkRoom(listener)
+        let request = fastOpenRequest(header, key, listener)
+        if case .open(let renews) = request, mayOpenFast(key, listener),
+            openFast(header, payload, key, hash, listener, initial: freshISN(key, minimumISN), givesCookie: renews)
+        {
+            return
+        }
         // A connection in TIME-WAIT has just given its place to this SYN, and no cookie could be larger than its numbers.
         guard minimumISN == nil else {
-            try keepEntry(header, key, hash, listener, minimumISN)
+            try keepEntry(header, key, hash, listener, minimumISN, request)
             return
         }
         if configuration.synCookies == .always {
             sendCookie(header, key, listener: listener)
         } else if mayKeepEntry(key, listener) {
             do throws(PacketFault) {
-                try keepEntry(header, key, hash, listener, nil)
+                try keepEntry(header, key, hash, listener, nil, request)
             } catch {
                 guard configuration.synCookies != .never else { throw error }
                 sendCookie(header, key, listener: listener)
@@ -68,22 +80,20 @@ extension Stack {
     }
 
     private mutating func keepEntry(
-        _ header: TCPHeader, _ key: FlowKey, _ hash: UInt32, _ listener: Int, _ minimumISN: SequenceNumber?
+        _ header: TCPHeader, _ key: FlowKey, _ hash: UInt32, _ listener: Int, _ minimumISN: SequenceNumber?,
+        _ request: FastOpenRequest
     ) throws(PacketFault) {
-        var initial = initialSequence(key)
-        // RFC 1122 §4.2.2.13: an ISS larger than what the connection in TIME-WAIT used.
-        if let minimumISN, initial <= minimumISN { initial = minimumISN + 64_000 }
         var info: SmallEntry.Info = []
         let options = header.options
         if configuration.timestamps, options.timestamps != nil { info.insert(.timestamps) }
         if configuration.selectiveAcknowledgment, options.sackPermitted { info.insert(.sack) }
-        if configuration.windowScaling, let scale = options.windowScale {
-            info.insert(.scales)
-            info.scale = scale
-        }
-        let entry = SmallEntry(
-            key: key, info: info, send: initial, receive: header.sequence, timestamp: options.timestamps?.value ?? 0,
-            segmentSize: options.maximumSegmentSize.map { max($0, 1) } ?? 0, listener: UInt16(listener))
+        info.scale = configuration.windowScaling ? options.windowScale : nil
+        if request == .giveCookie { info.insert(.cookieAsked) }
+        var entry = SmallEntry(
+            key: key, info: info, send: freshISN(key, minimumISN), receive: header.sequence,
+            timestamp: options.timestamps?.value ?? 0,
+            segmentSize: options.maximumSegmentSize.map { max($0, 1) } ?? 0, shared: UInt16(listener))
+        entry.ecn = AgreedECN(agreedECN(header, listener), arrivedAs: context.codepoint)
         makeRoom(for: Slab<SmallEntry>.chunkBytes &+ 2 &* flowTable.bytes)
         let keeping = context.budget.marks.keptBack
         guard let slot = tables.entries.insert(entry, keeping: keeping, &context.budget) else { throw .noMemory }
@@ -97,6 +107,21 @@ extension Stack {
         record(key, from: .listen, to: .synReceived)
         replySynAck(slot)
         wheel.reschedule(.entry(slot), at: synAckDeadline(retries: 0), &tables)
+    }
+
+    /// What a listener agrees to when it gets this SYN.
+    func agreedECN(_ header: TCPHeader, _ listener: Int) -> ECN.Feedback {
+        ECN.answer(
+            to: header.flags, arrivedAs: context.codepoint,
+            wanted: listeners[listener].options.explicitCongestionNotification
+                ?? configuration.explicitCongestionNotification)
+    }
+
+    /// The ISS for a SYN: larger than what a connection in TIME-WAIT used that it takes the place of (RFC 1122 §4.2.2.13).
+    private func freshISN(_ key: FlowKey, _ minimum: SequenceNumber?) -> SequenceNumber {
+        let initial = initialSequence(key)
+        guard let minimum, initial <= minimum else { return initial }
+        return minimum + 64_000
     }
 
     private func synAckDeadline(retries: Int) -> Instant {
@@ -129,7 +154,7 @@ extension Stack {
     func timestampOffset(_ key: FlowKey) -> UInt32 { UInt32(truncatingIfNeeded: key.digest(secret, salt: 2)) }
 
     /// The window a SYN-ACK advertises where its listener has no other.
-    var synWindow: Int { min(65535, context.parameters.receiveBuffer) }
+    var synWindow: Int { min(65535, context.parameters.initialReceiveBuffer) }
 
     /// A segment for a small entry.
     mutating func receive(
@@ -166,6 +191,12 @@ extension Stack {
         if header.flags.contains(.syn) {
             if offset == -1, !header.flags.contains(.ack) {
                 // The same SYN again: our SYN-ACK was lost or is slow. A bare ACK would be thrown away in SYN-SENT.
+                guard noteSynAgain(slot, header) else {
+                    replyWithReset(header, payload.byteCount, key)
+                    dropEntry(slot, hash)
+                    record(key, from: .synReceived, to: .listen)
+                    return
+                }
                 replySynAck(slot)
             } else if isAcceptable {
                 dropEntry(slot, hash)
@@ -195,6 +226,24 @@ extension Stack {
         try promote(slot, header, payload, hash)
     }
 
+    /// The SYN again, with other flags perhaps. What it asks for is settled (RFC 9768 §3.1.5), but for ECN of RFC 3168, of
+    /// which there is none once a SYN comes without (§6.1.1). Says whether it may ask for that: a SYN for accurate ECN and one
+    /// for RFC 3168 exclude each other.
+    private mutating func noteSynAgain(_ slot: UInt32, _ header: TCPHeader) -> Bool {
+        let before = tables.entries[slot].ecn.feedback
+        guard before != .none else { return true }
+        let now = agreedECN(header, Int(tables.entries[slot].listener))
+        guard now != .none else {
+            if before == .classic { tables.entries[slot].ecn = AgreedECN() }
+            tables.entries[slot].ecn.arrivedAs = context.codepoint
+            tables.entries[slot].ecn.sendsPlain = true
+            return true
+        }
+        tables.entries[slot].ecn.arrivedAs = context.codepoint
+        tables.entries[slot].ecn.isAgain = true
+        return now == before
+    }
+
     private mutating func takeCookie(
         inPlaceOf slot: UInt32, _ header: TCPHeader, _ payload: RawSpan, _ hash: UInt32
     ) throws(PacketFault) -> Bool {
@@ -221,9 +270,10 @@ extension Stack {
             info.retries > 0 ? .again : .once(context.now.advanced(byNanoseconds: -synAckAge(slot)))
         let peer = PassivePeer(
             initial: tables.entries[slot].send, peerInitial: tables.entries[slot].receive,
-            segmentSize: tables.entries[slot].segmentSize, scale: info.contains(.scales) ? info.scale : nil,
+            segmentSize: tables.entries[slot].segmentSize, scale: info.scale,
             sack: info.contains(.sack),
-            timestamp: info.contains(.timestamps) ? tables.entries[slot].timestamp : nil, synAck: synAck)
+            timestamp: info.contains(.timestamps) ? tables.entries[slot].timestamp : nil, synAck: synAck,
+            ecn: tables.entries[slot].ecn)
         let new = try makePassive(peer, key, listener)
         flowTable.replace(.entry(slot), with: .connection(new), hash: hash)
         forgetEntry(slot)

@@ -20,6 +20,7 @@ import TCPWire
 // - `udp`, `errorLimit`, `paths`: no datagrams are on their way between them.
 // - `linkBytes`: no stack that is compared has an Ethernet link below it.
 // - `waitingForMemory`, `waitingForShare`, a record's `waiting`: empty while there is room; whether it is is hashed all the same.
+// - `fastOpenKeys`, `fastOpenCookies`, and a record's `listener`: no stack that is compared uses Fast Open.
 // - `listener.tally`, `listener.cookieCount`: what was counted; no cookies are sent while there is room.
 extension Stack {
     package func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
@@ -62,6 +63,7 @@ extension Stack {
             hash.add(listener.halfOpen)
             hash.add(listener.waiting)
             hash.add(listener.isAnnounced)
+            hash.add(listener.fastOpen.count)
             for index in 0..<listener.queue.count { hash.add(UInt64(listener.queue[index])) }
             addOptions(listener.options, &hash)
         }
@@ -79,6 +81,11 @@ extension Stack {
         hash.add(options.maximumSegmentSize ?? -1)
         hash.add(options.quickAcknowledgments ?? -1)
         hash.add(options.receiveBuffer ?? -1)
+        hash.add(options.congestionControl.map { Int($0.rawValue) } ?? -1)
+        hash.add(options.maximumPacingRate ?? -1)
+        hash.add(Int(options.explicitCongestionNotification?.rawValue ?? .max))
+        hash.add(options.fastOpen.map { $0 ? 1 : 0 } ?? -1)
+        hash.add(options.fastOpenPending ?? -1)
     }
 
     private func addRecord(_ index: UInt32, _ hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
@@ -99,7 +106,8 @@ extension Stack {
             origin.local(tables.entries[index].send)
                 | origin.remote(tables.entries[index].receive) &<< 32)
         let timestamp = info.contains(.timestamps) ? tables.entries[index].timestamp &- origin.clock : 0
-        hash.add(UInt64(timestamp) | UInt64(tables.entries[index].listener) &<< 32)
+        hash.add(
+            UInt64(timestamp) | UInt64(tables.entries[index].shared) &<< 32)
         // Not as a deadline alone: a half-open entry tells by it when its SYN-ACK was sent.
         hash.add(past: wheel.due(tables.entries[index].timer) ?? .distantFuture, origin.now)
     }

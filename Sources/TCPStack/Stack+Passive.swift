@@ -13,6 +13,7 @@ struct PassivePeer {
     /// TS.Recent, if timestamps are in use.
     var timestamp: UInt32?
     var synAck: SynAckTime
+    var ecn: AgreedECN
 }
 
 // The end of a passive OPEN: the third segment makes the connection, whether an entry was kept for it or a cookie.
@@ -44,6 +45,7 @@ extension Stack {
         connection.agree(
             maximumSegmentSize: peer.segmentSize == 0 ? nil : peer.segmentSize, windowScale: peer.scale,
             sackPermitted: peer.sack, timestamp: peer.timestamp, context)
+        connection.resumeECN(peer.ecn.feedback, arrivedAs: peer.ecn.arrivedAs, sendsPlain: peer.ecn.sendsPlain)
         connection.resumePassive(
             peerInitial: peer.peerInitial, advertised: listeners[listener].synWindow, synAck: peer.synAck, context)
         guard let new = insertRecord(key, connection) else {
@@ -57,13 +59,17 @@ extension Stack {
     mutating func finishPassive(_ new: UInt32, _ header: TCPHeader, _ payload: RawSpan, _ listener: Int) {
         tables.connections[new].marks.insert(.inTable)
         tables.connections[new].connection.receive(header, payload, segments: 1, &context)
-        // There is room: it was reserved.
+        queue(new, listener)
+        settle(new)
+    }
+
+    /// Puts a connection in its listener's queue, where a place was reserved for it.
+    mutating func queue(_ new: UInt32, _ listener: Int) {
         _ = listeners[listener].queue.append(new, &context.budget)
         if !listeners[listener].isReported {
             listeners[listener].isReported = true
             announce(listener)
         }
-        settle(new)
     }
 
     /// Lets `nextEvent` tell that there is a connection to accept.
@@ -76,6 +82,7 @@ extension Stack {
     /// What is known of a listener; `nil` for a stale handle.
     public func status(of id: ListenerID) -> ListenerStatus? {
         guard let index = listenerIndex(id) else { return nil }
-        return listeners[index].status(halfOpenLimit: halfOpenLimit(index))
+        return listeners[index].status(
+            halfOpenLimit: halfOpenLimit(index), pendingFastOpens: pendingFastOpens(index))
     }
 }

@@ -72,6 +72,7 @@ extension Stack {
         let header = try TCPHeader(parsing: segment)
         guard header.sourcePort != 0, header.destinationPort != 0 else { throw .portZero }
         counts.segmentsReceived &+= 1
+        context.codepoint = ip.codepoint
         let payload = segment.extracting(header.headerLength..<segment.byteCount)
         let key = FlowKey(
             remote: ip.source, remotePort: header.sourcePort, local: local, localPort: header.destinationPort)
@@ -108,7 +109,7 @@ extension Stack {
         }
         // Third: a SYN. Fourth: anything else is dropped.
         guard header.flags.contains(.syn) else { throw .noConnection }
-        try receiveSyn(header, key, hash, listener: listener, minimumISN: nil)
+        try receiveSyn(header, payload, key, hash, listener: listener, minimumISN: nil)
     }
 
     /// RFC 9293 §3.10.7.1.

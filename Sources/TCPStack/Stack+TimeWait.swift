@@ -12,7 +12,7 @@ extension Stack {
         let entry = SmallEntry(
             key: key, info: info, send: tables.connections[slot].connection.send.next,
             receive: tables.connections[slot].connection.receive.next,
-            timestamp: tables.connections[slot].connection.recentTimestamp, segmentSize: 0, listener: 0)
+            timestamp: tables.connections[slot].connection.recentTimestamp, segmentSize: 0, shared: 0)
         tables.connections[slot].marks.remove(.inTable)
         if context.held >= context.budget.marks.ending { endOldestTimeWait() }
         guard let new = tables.entries.insert(entry, &context.budget) else {
@@ -75,7 +75,7 @@ extension Stack {
                 let minimum = tables.entries[slot].send
                 dropEntry(slot, hash)
                 record(key, from: .timeWait, to: .closed)
-                try receiveSyn(header, key, hash, listener: listener, minimumISN: minimum)
+                try receiveSyn(header, payload, key, hash, listener: listener, minimumISN: minimum)
             } else {
                 challenge(entry: slot)
             }

@@ -6,7 +6,7 @@ extension Stack {
     /// When `advance(to:)` is next wanted; `nil` when no timer runs. It may come earlier than any timer is due, never later.
     public var nextDeadline: Instant? {
         let timer = wheel.nextDeadline
-        let other = min(min(trimAt, fragments.deadline), timeWaitDeadline ?? .distantFuture)
+        let other = min(min(trimDeadline, fragments.deadline), timeWaitDeadline ?? .distantFuture)
         if other == .distantFuture { return timer }
         return min(timer ?? .distantFuture, other)
     }
@@ -27,6 +27,11 @@ extension Stack {
         expireFragments()
         relieve()
         trim()
+    }
+
+    /// Memory that lies idle goes back though nothing else happens.
+    private var trimDeadline: Instant {
+        trimAt == .distantFuture && context.pool.canTrim ? context.now.advanced(byNanoseconds: 1_000_000_000) : trimAt
     }
 
     /// Blocks that lie idle for a second go back.

@@ -73,10 +73,13 @@ extension Stack {
             let largest = unsafe min(largestPacket, PayloadFragments.largestPacket)
             let room = gathers && isIPv4 && largest > 65535 ? largest : min(buffer.byteCount, isIPv4 ? 65535 : 65575)
             let limit = interfaces[link].link.superSegments ? room &- (isIPv4 ? 40 : 60) : 0
+            let opensFast = tables.connections[slot].connection.wantsFastOpenOffer
+            if opensFast { offerFastOpen(slot, key) }
             guard let segment = tables.connections[slot].connection.compose(superSegment: limit, &context) else {
                 settle(slot, isBlocked: true)
                 continue
             }
+            if opensFast, segment.payloadLength > 0 { counts.fastOpensSent &+= 1 }
             let sent = unsafe write(segment, slot, key, &buffer, &fragments, gathers: gathers)
             // Round robin: one packet a turn.
             settle(slot)
@@ -121,7 +124,8 @@ extension Stack {
             : nil
         return writeHeaders(
             key, header, payloadLength: count, hopLimit: tables.connections[slot].connection.hopLimit,
-            trafficClass: tables.connections[slot].connection.differentiatedServices &<< 2,
+            trafficClass: tables.connections[slot].connection.differentiatedServices &<< 2
+                | segment.codepoint.rawValue,
             segmentSize: segment.segmentSize, identification: identification, &buffer)
     }
 
@@ -199,7 +203,7 @@ extension Stack {
     }
 
     /// RFC 9293 §3.10.7.2: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>, with the options the SYN offered too.
-    private func synAck(_ slot: UInt32) -> TCPHeader {
+    private mutating func synAck(_ slot: UInt32) -> TCPHeader {
         let key = tables.entries[slot].key
         let info = tables.entries[slot].info
         let listener = Int(tables.entries[slot].listener)
@@ -211,12 +215,32 @@ extension Stack {
         if info.contains(.timestamps) {
             options.timestamps = TCPTimestamps(value: timestamp(key), echo: tables.entries[slot].timestamp)
         }
-        if info.contains(.scales) { options.windowScale = listeners[listener].windowScale }
+        if info.scale != nil { options.windowScale = listeners[listener].windowScale }
+        // RFC 7413 §4.2.2: a SYN-ACK that is sent again has no such option.
+        if info.contains(.cookieAsked), info.retries == 0 { options.fastOpen = fastOpenCookie(key) }
+        let ecnFlags = synAckECN(slot, &options)
         return TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort, sequence: tables.entries[slot].send,
-            acknowledgment: tables.entries[slot].receive + 1, flags: [.syn, .ack],
+            acknowledgment: tables.entries[slot].receive + 1,
+            flags: ecnFlags.union([.syn, .ack]),
             window: UInt16(listeners[listener].synWindow),
             options: options)
+    }
+
+    /// RFC 9768 §3.2.3.2.2: the first SYN-ACK has an option too, if there is room, and from the second that goes again on they
+    /// are plain.
+    private mutating func synAckECN(_ slot: UInt32, _ options: inout TCPOptions) -> TCPFlags {
+        let retries = tables.entries[slot].info.retries
+        let ecn = tables.entries[slot].ecn
+        guard ecn.feedback == .accurate else { return ECN.synAckFlags(ecn.feedback, arrivedAs: ecn.arrivedAs) }
+        guard retries < 2 else {
+            tables.entries[slot].ecn.sendsPlain = true
+            return []
+        }
+        if retries == 0, !ecn.isAgain, options.encodedLength + ECN.firstOption.encodedLength <= 40 {
+            options.accurateECN = ECN.firstOption
+        }
+        return ECN.synAckFlags(.accurate, arrivedAs: ecn.arrivedAs)
     }
 
     private func entryAcknowledgment(_ slot: UInt32) -> TCPHeader {
@@ -228,7 +252,7 @@ extension Stack {
             options.timestamps = TCPTimestamps(value: timestamp(key), echo: tables.entries[slot].timestamp)
         }
         let listener = Int(tables.entries[slot].listener)
-        let scale = !isTimeWait && info.contains(.scales) ? Int(listeners[listener].windowScale) : 0
+        let scale = !isTimeWait && info.scale != nil ? Int(listeners[listener].windowScale) : 0
         let window = isTimeWait ? synWindow : listeners[listener].synWindow
         return TCPHeader(
             sourcePort: key.localPort, destinationPort: key.remotePort,

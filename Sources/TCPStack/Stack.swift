@@ -45,6 +45,9 @@ public struct Stack: ~Copyable {
     /// Bytes of the budget that Ethernet links hold.
     var linkBytes = 0
     var sources = SourceCounts()
+    /// Keys of Fast Open that were given, instead of those made of the secret.
+    var fastOpenKeys: FastOpenKeys?
+    var fastOpenCookies: FastOpenCookies
     /// The last level that the program was told of.
     var toldLevel = MemoryLevel.ample
     /// When memory that lies idle is looked at again.
@@ -66,6 +69,7 @@ public struct Stack: ~Copyable {
         interfaces[0].link = configuration.link
         interfaces[0].control.prepare(&context.budget)
         fragments = FragmentTable(configuration.fragmentLimits)
+        fastOpenCookies = FastOpenCookies(limit: configuration.fastOpenCookies)
     }
 
     // Embedded Swift destroys values of another module only through a deinit it can see, and the parts' are not public.
@@ -76,12 +80,20 @@ public struct Stack: ~Copyable {
         var result = counts
         result.segmentsRetransmitted = context.retransmittedSegments
         result.challengeAcknowledgments &+= context.challengeAcknowledgments
+        result.recoveries = context.recoveries
+        result.retransmissionTimeouts = context.timeouts
+        result.spuriousRecoveries = context.spuriousRecoveries
+        result.tailLossProbes = context.tailProbes
         result.blackHoles = context.blackHoles
         result.pathProbesSent = context.probesSent
         result.pathProbesLost = context.probesLost
         result.impossibleStates = context.impossibleMoves
         result.memoryRefusals = context.budget.refusals
         result.segmentsRefused = context.refusedSegments
+        result.congestionMarksReceived = context.marksReceived
+        result.congestionEchoesReceived = context.echoesReceived
+        result.reductionsByMarks = context.reductionsByMarks
+        result.reductionsTold = context.reductionsTold
         return result
     }
 
@@ -101,6 +113,7 @@ public struct Stack: ~Copyable {
         report.routing =
             addresses.count &* MemoryLayout<LocalAddress>.stride &+ routes.count &* MemoryLayout<Route>.stride
         report.neighbors = linkBytes
+        report.fastOpenCookies = fastOpenCookies.bytes
         report.datagramSocketCount = udp.sockets.count
         for listener in listeners { report.listeners &+= listener.queue.bytes }
         report.connectionCount = tables.connections.count
@@ -163,6 +176,12 @@ extension Configuration {
     /// The same in the engine's units.
     var parameters: Parameters {
         var result = Parameters()
+        result.congestionControl = congestionControl
+        result.paces = pacing
+        result.probesTail = probesTail
+        result.usesForwardRTO = usesForwardRTO
+        result.reportsDuplicates = reportsDuplicates
+        result.explicitCongestion = explicitCongestionNotification
         result.initialRTO = initialRTO.nanoseconds
         result.minimumRTO = minimumRTO.nanoseconds
         result.maximumRTO = maximumRTO.nanoseconds
@@ -172,10 +191,12 @@ extension Configuration {
         result.orphanTimeout = orphanTimeout.nanoseconds
         result.zeroWindowTimeout = zeroWindowTimeout.map { max($0.nanoseconds, 1) } ?? .max
         result.sendBuffer = min(max(sendBuffer, 1), 1 << 30)
-        result.receiveBuffer = min(max(receiveBuffer, 1), 1 << 30)
+        result.receiveBuffer = mostForReading
         result.unsentBuffer = max(unsentBuffer, 1)
         result.windowScaling = windowScaling
         if !windowScaling { result.receiveBuffer = min(result.receiveBuffer, 65535) }
+        result.initialSendBuffer = min(max(initialSendBuffer, 1), result.sendBuffer)
+        result.initialReceiveBuffer = min(max(initialReceiveBuffer, 1), result.receiveBuffer)
         result.timestamps = timestamps
         result.selectiveAcknowledgment = selectiveAcknowledgment
         result.windowScale = min(windowScale ?? Parameters.windowScale(for: result.receiveBuffer), 14)
@@ -186,5 +207,14 @@ extension Configuration {
         result.probesPathAlways = pathProbing == .always
         result.pathRaiseInterval = max(pathRaiseInterval.nanoseconds, 300_000_000_000)
         return result
+    }
+
+    /// `receiveBuffer`, or less where a connection that is alone could not come to have it: a scale for windows that are never
+    /// told would only make small ones coarse.
+    private var mostForReading: Int {
+        let marks = memoryLevels.marks(of: max(memoryBudget, 0))
+        // What the greatest field tells, with the scale of a power of two.
+        let share = marks.holding / 2 &- marks.holding / 2 / 65536
+        return min(max(receiveBuffer, 1), max(share, initialReceiveBuffer, 1), 1 << 30)
     }
 }

@@ -5,14 +5,16 @@ package import TCPWire
 ///
 /// The ISN of the SYN-ACK is the cookie: in its low three bits which of eight sizes the peer's MSS is at least, above them 29
 /// bits of a keyed hash over the four-tuple, the peer's ISN, the listener, the options and a counter of 64 s. Of 2³² numbers
-/// 16 are good at a time, eight of each of two counts: one guess in 2²⁸. Window scale and SACK ride in the low six bits of
-/// our timestamp, which the peer's third segment echoes; without timestamps they are not offered.
+/// 16 are good at a time, eight of each of two counts: one guess in 2²⁸. Window scale, SACK and ECN ride in the low six bits
+/// of our timestamp, which the peer's third segment echoes; without timestamps they are not offered.
 package struct SynCookie: Equatable {
     /// Which of `sizes` the peer's MSS is at least.
     package var sizeIndex: Int
     /// The peer's window scale, 0...14.
     package var scale: UInt8?
     package var sack: Bool
+    /// ECN as RFC 3168 has it: what a SYN that asks for more gets as well (RFC 9768 §3.1.2).
+    package var ecn: Bool
     package var hasTimestamps: Bool
 
     /// Nanoseconds of a step of the counter.
@@ -32,7 +34,9 @@ package struct SynCookie: Equatable {
     }
 
     /// What a SYN with these options gets from an end that agrees to `timestamps`, `sack` and `scaling`.
-    package init(_ options: TCPOptions, isIPv4: Bool, timestamps: Bool, sack: Bool, scaling: Bool) {
+    package init(
+        _ options: TCPOptions, isIPv4: Bool, timestamps: Bool, sack: Bool, scaling: Bool, ecn: Bool = false
+    ) {
         // RFC 9293 MUST-15.
         let size = options.maximumSegmentSize ?? (isIPv4 ? 536 : 1220)
         sizeIndex = 0
@@ -42,6 +46,7 @@ package struct SynCookie: Equatable {
             sizeIndex &+= 1
         }
         hasTimestamps = timestamps && options.timestamps != nil
+        self.ecn = hasTimestamps && ecn
         self.sack = hasTimestamps && sack && options.sackPermitted
         scale = hasTimestamps && scaling ? options.windowScale.map { min($0, 14) } : nil
     }
@@ -52,16 +57,18 @@ package struct SynCookie: Equatable {
         hasTimestamps = echo != nil
         let bits = echo ?? SynCookie.noScale
         sack = bits & SynCookie.sackBit != 0
+        ecn = bits & SynCookie.ecnBit != 0
         scale = bits & SynCookie.noScale == SynCookie.noScale ? nil : UInt8(bits & SynCookie.noScale)
     }
 
-    // Bits 0...3: the window scale, 15 for none. Bit 4: SACK. Bit 5: zero, for ECN (RFC 3168).
+    // Bits 0...3: the window scale, 15 for none. Bit 4: SACK. Bit 5: ECN.
     private static let noScale: UInt32 = 15
     private static let sackBit: UInt32 = 16
+    private static let ecnBit: UInt32 = 32
     private static let mask: UInt32 = 63
 
     /// The low bits of the timestamp.
-    private var bits: UInt32 { UInt32(scale ?? 15) | (sack ? SynCookie.sackBit : 0) }
+    private var bits: UInt32 { UInt32(scale ?? 15) | (sack ? SynCookie.sackBit : 0) | (ecn ? SynCookie.ecnBit : 0) }
 
     /// TSval of the SYN-ACK: the latest time that is not after `clock` and has these bits. The connection's own clock goes on
     /// from there and never back (RFC 7323 §5.4).
@@ -89,7 +96,6 @@ package struct SynCookie: Equatable {
         at now: Instant, _ secret: StackSecret
     ) -> SynCookie? {
         let cookie = SynCookie(sizeIndex: Int(number.rawValue & 7), echo: echo)
-        if let echo, echo & 32 != 0 { return nil }
         let current = count(at: now)
         for age: Int64 in 0...1 {
             let expected = cookie.number(

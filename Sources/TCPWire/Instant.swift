@@ -1,6 +1,6 @@
 /// A point in time, in nanoseconds since an origin the caller chooses. The core reads no clock: every call that needs
 /// the time is handed one of these, and they must never go back.
-public struct Instant: Hashable, Comparable, Sendable {
+public struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable {
     /// Nanoseconds since the origin. 2⁶³ of them are 292 years.
     public var nanoseconds: Int64
 

@@ -1,6 +1,6 @@
 /// A TCP sequence number: a point on a circle of 2³² (RFC 9293 §3.4). All arithmetic is modulo 2³², and an order exists
 /// only between numbers less than 2³¹ apart.
-public struct SequenceNumber: Hashable, Sendable {
+public struct SequenceNumber: Hashable, Sendable, BitwiseCopyable {
     /// The number as it stands on the wire.
     public var rawValue: UInt32
 

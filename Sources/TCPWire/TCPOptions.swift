@@ -36,6 +36,10 @@ public struct TCPOptions: Sendable {
     public var sackPermitted = false
     /// Timestamps, kind 8.
     public var timestamps: TCPTimestamps?
+    /// Fast Open, kind 34: it counts on SYNs alone (RFC 7413 §4.1.1).
+    public var fastOpen: FastOpenCookie?
+    /// Accurate ECN, kinds 172 and 174: it counts on segments of a connection that agreed on it (RFC 9768 §3.2.3).
+    public var accurateECN: AccurateECNOption?
     /// SACK blocks in the order of the wire, kind 5; the first `sackCount` count.
     public var sackBlocks: InlineArray<4, SACKBlock> = .init(
         repeating: SACKBlock(start: SequenceNumber(0), end: SequenceNumber(0)))
@@ -92,6 +96,9 @@ public struct TCPOptions: Sendable {
                         end: SequenceNumber(option.be32(6 + 8 * index))))
             }
         case (8, 10): timestamps = TCPTimestamps(value: option.be32(2), echo: option.be32(6))
+        // RFC 7413 §4.1.1: one of a wrong length is ignored.
+        case (34, let length): if let cookie = FastOpenCookie(option.extracting(2..<length)) { fastOpen = cookie }
+        case (AccurateECNOption.kindECT0, _), (AccurateECNOption.kindECT1, _): accurateECN = AccurateECNOption(option)
         default: break
         }
     }
@@ -112,11 +119,13 @@ public struct TCPOptions: Sendable {
         if sackPermitted && timestamps == nil { length += 4 }
         if timestamps != nil { length += 12 }
         if windowScale != nil { length += 4 }
+        if let fastOpen { length += fastOpen.encodedLength }
+        if let accurateECN { length += accurateECN.encodedLength }
         return length
     }
 
     /// Writes the options at `offset`; `encodedLength` octets there belong to them. The order on a SYN is MSS, SACK
-    /// permitted, timestamps, window scale, with NOPs where they keep the next option on a word.
+    /// permitted, timestamps, window scale, Fast Open, accurate ECN, with NOPs where they keep the next option on a word.
     public func write(to packet: inout MutableRawSpan, at offset: Int) {
         var offset = offset
         if let maximumSegmentSize {
@@ -135,6 +144,14 @@ public struct TCPOptions: Sendable {
         if let windowScale {
             packet.put32(0x0103_0300 | UInt32(windowScale), at: offset)
             offset += 4
+        }
+        if let fastOpen {
+            fastOpen.write(to: &packet, at: offset)
+            offset += fastOpen.encodedLength
+        }
+        if let accurateECN {
+            accurateECN.write(to: &packet, at: offset)
+            offset += accurateECN.encodedLength
         }
         let blocks = encodedSACKCount
         if blocks > 0 {

@@ -26,6 +26,21 @@ struct Connect: ParsableCommand {
     var host: String
     @Argument(help: "The port to connect to: 1 to 65535.")
     var port: UInt16
+    @Flag(
+        help: """
+            Fetch a cookie of the server's by a connection of its own, and send the beginning of the input with the SYN of the \
+            next (RFC 7413).
+            """)
+    var fastOpen = false
+    @Option(
+        help: "The congestion control: cubic, newreno or bbr (docs/congestion.md).", transform: CongestionNames.control)
+    var congestion: CongestionControl = .cubic
+    @Flag(help: "Tell at the end, on standard error, what TCP learned of the path and did.")
+    var verbose = false
+    @Option(
+        help: "Explicit Congestion Notification: off, on (RFC 3168) or accurate (RFC 9768).",
+        transform: CongestionNames.mode)
+    var ecn = ExplicitCongestion.off
 
     func validate() throws {
         guard port > 0 else { throw ValidationError("Port 0 cannot be connected to: use 1 to 65535.") }
@@ -65,15 +80,24 @@ struct Connect: ParsableCommand {
     /// Both directions, until both are closed.
     private func exchange(on host: Host, with remote: Endpoint) async throws {
         try await link.settle(host, for: remote.address)
+        let input = Stream(STDIN_FILENO, .readable)
+        var options = ConnectionOptions()
+        options.fastOpen = fastOpen
+        options.congestionControl = congestion
+        options.explicitCongestionNotification = ecn
         let connection: TCPConnection
         do {
-            connection = try await host.connect(to: remote)
+            var first: [UInt8] = []
+            if fastOpen {
+                await (try await host.connect(to: remote, options: options)).close()
+                first = try await input.read(on: host.loop) ?? []
+            }
+            connection = try await host.connect(to: remote, options: options, sending: first)
         } catch let error as ConnectionError {
             throw CommandFailure("\(remote): \(error.explanation)")
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                let input = Stream(STDIN_FILENO, .readable)
                 while let bytes = try await input.read(on: host.loop) { try await connection.write(bytes) }
                 try await connection.closeWrite()
             }
@@ -87,6 +111,7 @@ struct Connect: ParsableCommand {
             group.addTask { try await connection.waitUntilEnded() }
             try await group.waitForAll()
         }
+        if verbose, let info = await connection.info { for line in info.lines { complain(line) } }
         await connection.close()
     }
 }

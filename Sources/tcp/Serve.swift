@@ -39,6 +39,19 @@ struct Serve: ParsableCommand {
     var discard: UInt16?
     @Option(help: "Send characters without end (RFC 864) on this port.")
     var chargen: UInt16?
+    @Flag(
+        help: """
+            Give clients Fast Open cookies, and take what comes with a SYN that has one before the handshake is over (RFC 7413). \
+            It may come twice.
+            """)
+    var fastOpen = false
+    @Option(
+        help: "The congestion control: cubic, newreno or bbr (docs/congestion.md).", transform: CongestionNames.control)
+    var congestion: CongestionControl = .cubic
+    @Option(
+        help: "Explicit Congestion Notification: off, on (RFC 3168) or accurate (RFC 9768).",
+        transform: CongestionNames.mode)
+    var ecn = ExplicitCongestion.off
     @Flag(help: "Print one JSON object a line on standard output: 'serving', 'address', 'request', 'status', 'end'.")
     var json = false
 
@@ -69,7 +82,11 @@ struct Serve: ParsableCommand {
                 // Every port is open before anything is said.
                 var listeners: [(any Service, TCPListener)] = []
                 for service in services {
-                    listeners.append((service, try await host.listen(on: service.port, options: service.options)))
+                    var options = service.options
+                    options.fastOpen = fastOpen
+                    options.congestionControl = congestion
+                    options.explicitCongestionNotification = ecn
+                    listeners.append((service, try await host.listen(on: service.port, options: options)))
                 }
                 var sockets: [(DatagramService, UDPSocket)] = []
                 for service in datagramServices { sockets.append((service, try await host.openUDP(on: service.port))) }

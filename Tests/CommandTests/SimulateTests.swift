@@ -77,6 +77,18 @@ struct SimulateTests {
             ["simulate", "transfer", "--loss", "2"], ["simulate", "transfer", "--loss", "101%"],
             ["simulate", "transfer", "--loss", "60%", "--corrupt", "50%"],
             ["simulate", "transfer", "--reorder", "yes"],
+            ["simulate", "transfer", "--congestion", "vegas"], ["simulate", "transfer", "--congestion", "cubic,"],
+            ["simulate", "transfer", "--congestion", "cubic,bbr"], ["simulate", "transfer", "--flows", "0"],
+            ["simulate", "transfer", "--flows", "257"], ["simulate", "transfer", "--flows", "many"],
+            ["simulate", "transfer", "--jitter", "11ms"], ["simulate", "transfer", "--jitter", "10"],
+            ["simulate", "transfer", "--reorder-delay", "10ms"], ["simulate", "transfer", "--duration", "0s"],
+            ["simulate", "transfer", "--duration", "1s", "--bytes", "1MB"],
+            ["simulate", "transfer", "--duration", "1s", "--flows", "3", "--stagger", "500ms"],
+            ["simulate", "transfer", "--duration", "1s", "--warm-up", "1s"],
+            ["simulate", "transfer", "--mark", "128KiB"], ["simulate", "transfer", "--ecn", "--accurate-ecn"],
+            ["simulate", "transfer", "--loss", "50%", "--data-loss", "50%"],
+            ["simulate", "grid", "--short", "--full"], ["simulate", "grid", "--json", "--markdown"],
+            ["simulate", "grid", "--jobs", "0"], ["simulate", "grid", "--congestion", "reno"],
         ])
     func usage(arguments: [String]) throws {
         let command = try Command.run(arguments)
@@ -90,6 +102,7 @@ struct SimulateTests {
         "Help can be learnt from",
         arguments: [
             ["--help"], ["demo", "--help"], ["simulate", "--help"], ["simulate", "transfer", "--help"],
+            ["simulate", "grid", "--help"],
             ["help", "demo"],
         ])
     func help(arguments: [String]) throws {

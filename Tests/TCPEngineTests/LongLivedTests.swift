@@ -81,6 +81,8 @@ struct LongLivedTests {
         sender.acknowledge(sender.connection.send.next)
         sender.carry((1 << 31) + (1 << 28))
         #expect(sender.connection.inFlight == 0)
+        let all: UInt64 = ((1 << 31) + (1 << 28)) / 64_000 * 64_000 + 10_000
+        #expect(sender.connection.octetsAcknowledged == all)
 
         sender.write(10_000)
         while sender.next() != nil {}

@@ -308,11 +308,13 @@ struct HostTests {
         }
     }
 
-    @Test("Hosts on threads of their own serve callers from any other")
-    func acrossThreads() async throws {
-        let loops = [try EventLoop(), try EventLoop()]
+    @Test(
+        "Hosts on threads of their own serve callers from any other, however little room their link has",
+        arguments: [1, 2, 16], [Duration.zero, .microseconds(30)])
+    func acrossThreads(capacity: Int, spin: Duration) async throws {
+        let loops = [try EventLoop(spin: spin), try EventLoop(spin: spin)]
         for loop in loops { try loop.startThread() }
-        let (left, right) = MemoryLink.pair(capacity: 16)
+        let (left, right) = MemoryLink.pair(capacity: capacity)
         let client = Host(device: left, addresses: [AddressPrefix(clientIPv4, length: 24)], loop: loops[0])
         let server = Host(device: right, addresses: [AddressPrefix(serverIPv4, length: 24)], loop: loops[1])
         let listener = try await server.listen(on: 7)

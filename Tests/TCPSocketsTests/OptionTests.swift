@@ -1,3 +1,4 @@
+import TCPEngine
 import TCPSockets
 import TCPWire
 import Testing
@@ -27,6 +28,7 @@ struct OptionTests {
             (Linux.IPPROTO_TCP, Linux.TCP_MAXSEG, 700), (Linux.IPPROTO_TCP, Linux.TCP_USER_TIMEOUT, 1234),
             (Linux.IPPROTO_TCP, Linux.TCP_NOTSENT_LOWAT, 77), (Linux.IPPROTO_TCP, Linux.TCP_SYNCNT, 3),
             (Linux.IPPROTO_TCP, Linux.TCP_DEFER_ACCEPT, 4), (Linux.IPPROTO_TCP, Linux.TCP_WINDOW_CLAMP, 5000),
+            (Linux.IPPROTO_TCP, Linux.TCP_FASTOPEN, 5), (Linux.IPPROTO_TCP, Linux.TCP_FASTOPEN_CONNECT, 1),
             (Linux.IPPROTO_TCP, Linux.TCP_INQ, 1), (Linux.IPPROTO_TCP, Linux.TCP_QUICKACK, 1),
             (Linux.IPPROTO_IP, Linux.IP_TOS, 0x28), (Linux.IPPROTO_IP, Linux.IP_TTL, 9),
         ]
@@ -45,7 +47,8 @@ struct OptionTests {
         let socket = try kernel.socket()
         #expect(try kernel.set(socket, Linux.SOL_SOCKET, Linux.SO_ERROR, 1) == .ENOPROTOOPT)
         #expect(try kernel.set(socket, Linux.SOL_SOCKET, 999, 1) == .ENOPROTOOPT)
-        #expect(try kernel.set(socket, Linux.IPPROTO_TCP, Linux.TCP_FASTOPEN, 1) == .ENOPROTOOPT)
+        #expect(try kernel.set(socket, Linux.IPPROTO_TCP, Linux.TCP_FASTOPEN, -1) == .EINVAL)
+        #expect(try kernel.set(socket, Linux.IPPROTO_TCP, Linux.TCP_FASTOPEN_CONNECT, 2) == .EINVAL)
         #expect(try kernel.set(socket, Linux.IPPROTO_TCP, Linux.TCP_MAXSEG, 20) == .EINVAL)
         #expect(try kernel.set(socket, Linux.IPPROTO_TCP, Linux.TCP_KEEPCNT, 200) == .EINVAL)
         #expect(try kernel.set(socket, Linux.IPPROTO_IP, Linux.IP_TTL, 256) == .EINVAL)
@@ -54,7 +57,7 @@ struct OptionTests {
         #expect(try kernel.now(.getsockopt(socket, level: 6, name: Linux.TCP_MD5SIG, length: 4)).errno == .ENOPROTOOPT)
         #expect(try kernel.now(.getsockopt(socket, level: 1, name: Linux.SO_TYPE, length: -1)).errno == .EINVAL)
         #expect(try kernel.now(.getsockopt(socket, level: 1, name: Linux.SO_TYPE, length: 2)).option == [1, 0])
-        for (name, errno) in [("reno", Errno.none), ("cubic", .ENOENT)] {
+        for (name, errno) in [("reno", Errno.none), ("cubic", .none), ("bbr", .none), ("vegas", .ENOENT)] {
             let result = try kernel.now(
                 .setsockopt(socket, level: 6, name: Linux.TCP_CONGESTION, value: text(name)))
             #expect(result.errno == errno)
@@ -172,7 +175,8 @@ struct OptionTests {
 
     @Test("TCP_INFO follows a transfer")
     func information() throws {
-        let link = try Link()
+        // A peer that delays its acknowledgment by more than a round trip would be asked for it.
+        let link = try Link(settings: { $0.tailLossProbes = false })
         let kernel = link.wire.a
         #expect(try kernel.now(.write(link.client, [UInt8](repeating: 1, count: 5000))).value == 5000)
         link.wire.run(.milliseconds(500))
@@ -187,6 +191,11 @@ struct OptionTests {
         #expect(info.sendSegmentSize == 1448)
         #expect(info.smoothedRTT >= 20_000)
         #expect(info.lastDataSent == 500)
+        #expect(info.leastRTT >= 20_000 && info.leastRTT <= info.smoothedRTT)
+        #expect(info.deliveryRate > 0)
+        #expect(info.delivered == 4)
+        #expect(info.pacingRate == .max && info.maximumPacingRate == .max)
+        #expect(info.octetsRetransmitted == 0 && info.reorderingSeen == 0 && info.duplicateReports == 0)
         let other = try #require(link.wire.b.information(of: link.server))
         #expect(other.octetsReceived == 5000)
         #expect(other.dataSegmentsReceived == 4)
@@ -201,5 +210,55 @@ struct OptionTests {
         #expect(lost.unacknowledged == 1)
         #expect(lost.totalRetransmitted > 0)
         #expect(lost.retransmits > 0)
+        #expect(lost.octetsRetransmitted == 100 * UInt64(lost.totalRetransmitted))
+        #expect(lost.timeouts > 0)
+    }
+
+    @Test("TCP_CONGESTION chooses before and after the connection is there; the name that is got is Linux's")
+    func congestion() throws {
+        func name(_ kernel: VirtualKernel, _ socket: Int32, _ length: Int = 16) throws -> [UInt8] {
+            try kernel.now(.getsockopt(socket, level: 6, name: Linux.TCP_CONGESTION, length: length)).option
+        }
+        func choose(_ kernel: VirtualKernel, _ socket: Int32, _ name: String) throws {
+            let result = try kernel.now(
+                .setsockopt(socket, level: 6, name: Linux.TCP_CONGESTION, value: text(name)))
+            #expect(result.errno == .none)
+        }
+        let link = try Link(
+            prepare: { wire, client, _ in try choose(wire.a, client, "cubic") },
+            settings: { $0.congestionControl = .bbr })
+        let kernel = link.wire.a
+        #expect(try name(kernel, link.client) == text("cubic") + [UInt8](repeating: 0, count: 11))
+        #expect(try name(kernel, link.client, 3) == text("cub"))
+        #expect(try name(link.wire.b, link.server).starts(with: text("bbr")))
+        // BBR paces, the others do not unless the kernel is told to.
+        for (end, socket) in [(kernel, link.client), (link.wire.b, link.server)] {
+            #expect(try end.now(.write(socket, text("octets"))).value == 6)
+        }
+        #expect(kernel.information(of: link.client)?.pacingRate == .max)
+        #expect((link.wire.b.information(of: link.server)?.pacingRate ?? .max) < .max)
+        try choose(kernel, link.client, "bbr")
+        #expect((kernel.information(of: link.client)?.pacingRate ?? .max) < .max)
+        try choose(kernel, link.client, "newreno")
+        #expect(try name(kernel, link.client).starts(with: text("reno")))
+        #expect(kernel.information(of: link.client)?.pacingRate == .max)
+    }
+
+    @Test("SO_MAX_PACING_RATE holds a sender to so many octets a second")
+    func pacing() throws {
+        let link = try Link()
+        let kernel = link.wire.a
+        #expect(try kernel.get(link.client, Linux.SOL_SOCKET, Linux.SO_MAX_PACING_RATE) == -1)
+        #expect(try kernel.set(link.client, Linux.SOL_SOCKET, Linux.SO_MAX_PACING_RATE, 20_000) == .none)
+        #expect(try kernel.get(link.client, Linux.SOL_SOCKET, Linux.SO_MAX_PACING_RATE) == 20_000)
+        #expect(try kernel.now(.write(link.client, [UInt8](repeating: 1, count: 60_000))).value == 60_000)
+        link.wire.run(.seconds(1))
+        let info = try #require(kernel.information(of: link.client))
+        #expect(info.maximumPacingRate == 20_000 && info.pacingRate == 20_000)
+        // An initial window at once, and what the second allows.
+        #expect(info.octetsSent > 15_000 && info.octetsSent < 40_000)
+        #expect(try kernel.set(link.client, Linux.SOL_SOCKET, Linux.SO_MAX_PACING_RATE, -1) == .none)
+        link.wire.run(.seconds(1))
+        #expect(kernel.information(of: link.client)?.octetsAcknowledged == 60_000)
     }
 }

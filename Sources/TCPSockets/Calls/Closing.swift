@@ -149,7 +149,7 @@ extension VirtualKernel {
     private func ioctl(_ socket: Socket, _ request: UInt, _ argument: Int32) throws(Errno) -> CallResult {
         var result = CallResult(0)
         let details = socket.connection.flatMap { stack.details(of: $0) }
-        let isOpen = details.map { $0.state != .synSent && $0.state != .synReceived } ?? false
+        let isOpen = details.map { !isOpening(socket, $0.state) } ?? false
         switch request {
         case Linux.FIONBIO: socket.isNonBlocking = argument != 0
         case Linux.FIOCLEX: socket.closesOnExec = true

@@ -22,10 +22,10 @@ extension VirtualKernel {
             return try receiveMessage(socket(descriptor, pending), total(counts), room, flags, pending)
         case .write(let descriptor, let octets): return try write(descriptor, octets, pending)
         case .writev(let descriptor, let parts): return try write(descriptor, Array(parts.joined()), pending)
-        case .send(let descriptor, let octets, let flags, _):
-            return try send(socket(descriptor, pending), octets, flags, pending)
-        case .sendmsg(let descriptor, let parts, let flags, _, _):
-            return try send(socket(descriptor, pending), Array(parts.joined()), flags, pending)
+        case .send(let descriptor, let octets, let flags, let peer):
+            return try send(socket(descriptor, pending), octets, flags, to: peer, pending)
+        case .sendmsg(let descriptor, let parts, let flags, let peer, _):
+            return try send(socket(descriptor, pending), Array(parts.joined()), flags, to: peer, pending)
         default: return try performOther(pending)
         }
     }

@@ -102,7 +102,7 @@ extension VirtualKernel {
         do throws(OpenError) {
             let id = try stack.listen(
                 on: bound.port, address: bound.address.isUnspecified ? nil : bound.address, families: serves(socket),
-                backlog: limit, options: socket.options.forConnection, at: now)
+                backlog: limit, options: socket.options.forListener(settings), at: now)
             socket.role = .listener(id)
             listeners[id] = socket
         } catch {
@@ -191,7 +191,7 @@ extension VirtualKernel {
             guard address.family == socket.family else {
                 throw socket.family == .ipv6 ? .EINVAL : .EAFNOSUPPORT
             }
-            if socket.isConnected || socket.listener != nil {
+            if socket.isConnected || socket.listener != nil || socket.deferredPeer != nil {
                 // BSD: a socket that listens cannot connect at all.
                 throw socket.listener != nil && settings.flavour == .freeBSD ? .EOPNOTSUPP : .EISCONN
             }
@@ -199,7 +199,8 @@ extension VirtualKernel {
                 if isOpening(socket), socket.isNonBlocking { throw .EALREADY }
                 if settings.flavour == .freeBSD, !isOpening(socket), socket.error == .none { throw .EISCONN }
             } else {
-                try beginConnect(socket, address)
+                if defersConnect(socket, address) { return CallResult(0) }
+                try beginConnect(socket, address, fastOpen: socket.options.fastOpenConnect && mayConnectFast)
                 if socket.isNonBlocking { throw .EINPROGRESS }
             }
         }
@@ -223,14 +224,21 @@ extension VirtualKernel {
     /// Whether the handshake is under way.
     func isOpening(_ socket: Socket) -> Bool {
         guard let id = socket.connection, let details = stack.details(of: id) else { return false }
-        return details.state == .synSent || details.state == .synReceived
+        return isOpening(socket, details.state)
     }
 
-    private func beginConnect(_ socket: Socket, _ address: SocketAddress) throws(Errno) {
+    /// The same for a state that is known. What `accept` gave is open, though by Fast Open its handshake may go on.
+    func isOpening(_ socket: Socket, _ state: State) -> Bool {
+        state == .synSent || state == .synReceived && !socket.isConnected
+    }
+
+    func beginConnect(_ socket: Socket, _ address: SocketAddress, fastOpen: Bool = false) throws(Errno) {
         dropConnection(socket)
         let bound = socket.bound
         let local = bound.flatMap { $0.address.isUnspecified ? nil : $0.address }
         var options = socket.options.forConnection
+        options.fastOpen = fastOpen
+        options.explicitCongestionNotification = settings.askedECN
         if socket.options.synRetries > 0 {
             // R2 for the SYN in time: each timeout is twice the one before (RFC 6298 §5.5).
             var limit = Duration.zero

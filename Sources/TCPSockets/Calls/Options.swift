@@ -14,6 +14,7 @@ extension VirtualKernel {
             }
             if option.name == Linux.SO_RCVTIMEO { return timeout(socket.options.receiveTimeout, length) }
             if option.name == Linux.SO_SNDTIMEO { return timeout(socket.options.sendTimeout, length) }
+            if option.name == Linux.SO_MAX_PACING_RATE { return pacingRate(of: socket, length) }
             return Array(bytes(try socketOption(of: socket, option)).prefix(length))
         case Linux.IPPROTO_TCP: return try transportOption(of: socket, option, length)
         case Linux.IPPROTO_IP, Linux.IPPROTO_IPV6:
@@ -35,7 +36,7 @@ extension VirtualKernel {
     private func applyOptions(_ socket: Socket) {
         switch socket.role {
         case .none: break
-        case .listener(let id): stack.setOptions(socket.options.forConnection, of: id)
+        case .listener(let id): stack.setOptions(socket.options.forListener(settings), of: id)
         case .connection(let id): stack.setOptions(id, socket.options.forConnection, at: now)
         }
     }
@@ -70,6 +71,22 @@ extension VirtualKernel {
         if parts[0] < 0 { return .zero }
         if parts[0] == 0, parts[1] == 0 { return nil }
         return .seconds(min(parts[0], 1 << 31)) + .microseconds(parts[1])
+    }
+
+    /// SO_MAX_PACING_RATE: all ones is without limit. As Linux, an `int` is filled with no more than it can hold.
+    private func pacingRate(of socket: Socket, _ length: Int) -> [UInt8] {
+        let rate = socket.options.maximumPacingRate ?? .max
+        if length >= 8 { return long(Int64(bitPattern: rate)) }
+        return Array(bytes(Int32(bitPattern: UInt32(clamping: rate))).prefix(length))
+    }
+
+    /// As an `unsigned int` or an `unsigned long`.
+    private func pacingRate(_ value: [UInt8]) throws(Errno) -> UInt64? {
+        let low = UInt64(UInt32(bitPattern: try integer(value)))
+        guard value.count >= 8 else { return low == UInt64(UInt32.max) ? nil : low }
+        let high = UInt64(UInt32(bitPattern: try integer(Array(value[4..<8]))))
+        let rate = high << 32 | low
+        return rate == .max ? nil : rate
     }
 
     // MARK: SOL_SOCKET
@@ -126,6 +143,9 @@ extension VirtualKernel {
             return
         case Linux.SO_SNDTIMEO:
             socket.options.sendTimeout = try duration(value)
+            return
+        case Linux.SO_MAX_PACING_RATE:
+            socket.options.maximumPacingRate = try pacingRate(value)
             return
         default: break
         }

@@ -46,6 +46,7 @@ extension VirtualKernel {
         let readable = Linux.POLLIN | Linux.POLLRDNORM
         let writable = Linux.POLLOUT | Linux.POLLWRNORM
         if socket.listener != nil { return acceptableCount(socket) > 0 ? readable : 0 }
+        if socket.deferredPeer != nil { return writable }
         var mask: Int16 = socket.error == .none ? 0 : Linux.POLLERR
         guard let id = socket.connection, let details = stack.details(of: id) else {
             return mask | writable | Linux.POLLHUP
@@ -53,7 +54,7 @@ extension VirtualKernel {
         let isOver = details.state == .closed
         if isOver || (socket.shutRead || socket.sawEnd) && socket.shutWrite { mask |= Linux.POLLHUP }
         if isOver || socket.sawEnd || socket.shutRead { mask |= readable | Linux.POLLRDHUP }
-        if details.state == .synSent || details.state == .synReceived { return mask }
+        if isOpening(socket, details.state) { return mask }
         if details.unread >= max(1, socket.options.receiveLowWater) { mask |= readable }
         if details.urgent > 0 { mask |= Linux.POLLPRI }
         if isOver || socket.shutWrite || isWritable(socket, details) { mask |= writable }

@@ -10,7 +10,11 @@ extension VirtualKernel {
             // As much as was asked for: newer structures are longer, and what they add has no meaning here.
             let octets = information(of: socket).octets
             return Array(octets.prefix(length)) + [UInt8](repeating: 0, count: max(0, length - octets.count))
-        case Linux.TCP_CONGESTION: return Array((Array("reno".utf8) + [0]).prefix(length))
+        case Linux.TCP_CONGESTION:
+            let control = socket.options.congestionControl ?? settings.congestionControl
+            // TCP_CA_NAME_MAX octets, filled up with zeroes.
+            let name = Array(control.linuxName.utf8)
+            return Array((name + [UInt8](repeating: 0, count: 16 - name.count)).prefix(length))
         default: return Array(bytes(try transportNumber(of: socket, option)).prefix(length))
         }
     }
@@ -36,6 +40,8 @@ extension VirtualKernel {
                 ?? (settings.acknowledgmentPolicy == .linux)
             return isQuick ? 1 : 0
         case Linux.TCP_INQ: return options.tellsQueue ? 1 : 0
+        case Linux.TCP_FASTOPEN: return Int32(clamping: options.fastOpenQueue)
+        case Linux.TCP_FASTOPEN_CONNECT: return options.fastOpenConnect ? 1 : 0
         default: throw .ENOPROTOOPT
         }
     }
@@ -53,9 +59,9 @@ extension VirtualKernel {
 
     func setTransportOption(of socket: Socket, _ option: OptionName, _ value: [UInt8]) throws(Errno) {
         if option.name == Linux.TCP_CONGESTION {
-            let name = value.prefix { $0 != 0 }
-            // There is one control, RFC 5681's.
-            guard Array(name) == Array("reno".utf8) || Array(name) == Array("newreno".utf8) else { throw .ENOENT }
+            let name = String(decoding: value.prefix { $0 != 0 }, as: UTF8.self)
+            guard let control = CongestionControl(linuxName: name) else { throw .ENOENT }
+            socket.options.congestionControl = control
             return
         }
         let number = try integer(value)
@@ -85,6 +91,15 @@ extension VirtualKernel {
             if let id = socket.connection {
                 stack.acknowledgeQuickly(id, number == 0 ? 0 : KernelSettings.quickAcknowledgments, at: now)
             }
+        case Linux.TCP_FASTOPEN:
+            // Linux: of a socket that listens or may yet.
+            guard number >= 0, socket.connection == nil else { throw .EINVAL }
+            socket.options.fastOpenQueue = Int(number)
+        case Linux.TCP_FASTOPEN_CONNECT:
+            guard number == 0 || number == 1 else { throw .EINVAL }
+            guard mayConnectFast else { throw .EOPNOTSUPP }
+            guard case .none = socket.role else { throw .EINVAL }
+            socket.options.fastOpenConnect = number == 1
         case Linux.TCP_INQ:
             guard number == 0 || number == 1 else { throw .EINVAL }
             socket.options.tellsQueue = number == 1

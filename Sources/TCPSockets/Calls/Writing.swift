@@ -13,11 +13,15 @@ extension VirtualKernel {
     }
 
     func send(
-        _ socket: Socket, _ octets: [UInt8], _ flags: Int32, _ pending: PendingCall
+        _ socket: Socket, _ octets: [UInt8], _ flags: Int32, to peer: SocketAddress? = nil, _ pending: PendingCall
     ) throws(Errno) -> CallResult? {
         // No urgent data is sent (RFC 6093 §5 asks new applications not to).
         if flags & Linux.MSG_OOB != 0 { throw .EOPNOTSUPP }
-        if flags & Linux.MSG_FASTOPEN != 0 { throw .EOPNOTSUPP }
+        if !pending.isRetry, let peer = try fastOpenPeer(socket, flags, peer),
+            let result = try sendFast(socket, octets, flags, to: peer, pending)
+        {
+            return result
+        }
         let nonBlocking = socket.isNonBlocking || flags & Linux.MSG_DONTWAIT != 0
         if isOpening(socket), socket.error == .none, !socket.shutWrite {
             guard mayWait(pending, nonBlocking: nonBlocking, for: socket.options.sendTimeout) else { throw .EAGAIN }
@@ -39,11 +43,11 @@ extension VirtualKernel {
 
     private func isWritingOpen(_ socket: Socket) -> Bool {
         guard let id = socket.connection, let details = stack.details(of: id) else { return false }
-        return details.state == .established || details.state == .closeWait
+        return details.state == .established || details.state == .closeWait || details.state == .synReceived
     }
 
     /// Hands the stack what it has room for.
-    private func queue(
+    func queue(
         _ socket: Socket, _ octets: [UInt8], more: Bool, _ pending: PendingCall
     ) throws(Errno) {
         guard let id = socket.connection else { return }

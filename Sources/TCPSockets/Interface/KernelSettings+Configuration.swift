@@ -1,3 +1,4 @@
+import TCPEngine
 import TCPStack
 
 extension KernelSettings {
@@ -10,10 +11,12 @@ extension KernelSettings {
         result.mtu = mtu
         // SO_SNDBUF may ask for more than the kernel's: the socket layer holds writes to what was chosen.
         result.sendBuffer = max(sendBuffer, 64 << 20)
+        result.initialSendBuffer = result.sendBuffer
         result.memoryBudget = 1 << 30
         result.windowScale = windowScale
         result.initialSegments = initialWindow
         result.receiveBuffer = receiveBuffer
+        result.initialReceiveBuffer = initialReceiveBuffer ?? receiveBuffer
         result.maximumSegmentLifetime = maximumSegmentLifetime
         result.initialRTO = initialRTO
         result.minimumRTO = minimumRTO
@@ -27,10 +30,33 @@ extension KernelSettings {
         result.timestamps = timestamps
         result.selectiveAcknowledgment = selectiveAcknowledgment
         result.hopLimit = hopLimit
+        result.congestionControl = congestionControl
+        result.pacing = pacing
+        result.probesTail = tailLossProbes
+        result.usesForwardRTO = forwardRTO
+        result.reportsDuplicates = duplicateReports
         result.pathProbing = mtuProbing <= 0 ? .off : mtuProbing == 1 ? .blackHoles : .always
         result.baseSegmentSize = baseSegmentSize
         if acknowledgmentPolicy == .linux { result.quickAcknowledgments = KernelSettings.quickAcknowledgments }
         result.recordsStateChanges = true
         return result
+    }
+
+    /// What `connect` asks for.
+    var askedECN: ExplicitCongestion {
+        switch explicitCongestionNotification {
+        case 1, 4: .on
+        case 3: .accurate
+        default: .off
+        }
+    }
+
+    /// What a listener agrees to.
+    var acceptedECN: ExplicitCongestion {
+        switch explicitCongestionNotification {
+        case 1, 2: .on
+        case 3, 4, 5: .accurate
+        default: .off
+        }
     }
 }

@@ -63,6 +63,7 @@ extension VirtualKernel {
         info.congestionWindow = UInt32(clamping: settings.initialWindow ?? 10)
         info.slowStartThreshold = UInt32(Int32.max)
         info.reordering = 3
+        info.maximumPacingRate = socket.options.maximumPacingRate ?? .max
         switch socket.role {
         case .none: break
         case .listener:
@@ -73,6 +74,7 @@ extension VirtualKernel {
             let pair = FlowPair(local: status.local, remote: status.remote)
             fill(&info, details, status.state, socket)
             fill(&info, traffic[pair] ?? Traffic(), details)
+            if let known = stack.info(of: id) { fill(&info, known) }
         }
         return info
     }
@@ -98,10 +100,13 @@ extension VirtualKernel {
         info.state = UInt8(number(state))
         info.backoff = UInt8(clamping: details.backoff)
         info.retransmits = UInt8(
-            clamping: details.recovery.map { $0.timeouts } ?? (state == .synSent ? details.backoff : 0))
+            clamping: state == .synSent ? details.backoff : details.recovery.timeouts)
         info.probes = UInt8(clamping: details.sendWindow == 0 ? details.backoff : details.keepAliveProbes)
         info.options =
             (details.usesTimestamps ? 1 : 0) | (details.usesSACK ? 2 : 0) | (details.usesScaling ? 4 : 0)
+            | (details.openedFast ? UInt8(Linux.TCPI_OPT_SYN_DATA) : 0)
+            | (details.ecn != .none ? UInt8(Linux.TCPI_OPT_ECN) : 0)
+            | (details.hasSeenECN ? UInt8(Linux.TCPI_OPT_ECN_SEEN) : 0)
         info.sendWindowScale = details.sendScale
         info.receiveWindowScale = details.receiveScale
         info.retransmissionTimeout = UInt32(clamping: details.retransmissionTimeout / 1000)
@@ -117,7 +122,7 @@ extension VirtualKernel {
             ? UInt32(Int32.max) : UInt32(clamping: details.slowStartThreshold / size)
         let options = details.usesTimestamps ? 12 : 0
         info.advertisedSegmentSize = UInt32(clamping: details.advertisedSegmentSize - options)
-        info.receiveSpace = UInt32(clamping: socket.options.receiveBuffer ?? settings.receiveBuffer)
+        info.receiveSpace = UInt32(clamping: details.receiveLimit)
         info.totalRetransmitted = UInt32(clamping: details.retransmittedSegments)
         info.octetsAcknowledged =
             socket.octetsWritten &- UInt64(min(Int64(details.unacknowledged), Int64(socket.octetsWritten)))
@@ -125,6 +130,21 @@ extension VirtualKernel {
         info.notSent = UInt32(clamping: details.unsent)
         info.sendWindow = UInt32(clamping: details.sendWindow)
         info.receiveWindow = UInt32(clamping: details.receiveWindow)
+    }
+
+    /// What the sender learned of the path, and did.
+    private func fill(_ info: inout TCPInfo, _ known: ConnectionInfo) {
+        info.pacingRate = known.pacingRate.map { UInt64($0) } ?? .max
+        if known.leastRTT > .zero { info.leastRTT = UInt32(clamping: known.leastRTT.nanoseconds / 1000) }
+        info.deliveryRate = UInt64(known.deliveryRate ?? 0)
+        info.isDeliveryRateApplicationLimited = known.isDeliveryRateApplicationLimited
+        let size = UInt64(max(1, known.maximumSegmentSize))
+        let delivered = known.octetsAcknowledged &+ UInt64(known.selectivelyAcknowledged)
+        info.delivered = UInt32(clamping: (delivered &+ size &- 1) / size)
+        info.octetsRetransmitted = known.retransmittedOctets
+        info.duplicateReports = UInt32(clamping: known.duplicateReports)
+        info.reorderingSeen = known.hasSeenReordering ? 1 : 0
+        info.timeouts = UInt32(clamping: known.timeouts)
     }
 
     /// What Linux counts in segments: each as it was first sent.
@@ -140,19 +160,27 @@ extension VirtualKernel {
         let flight = traffic.flight.filter { $0.end > details.sendUnacknowledged }
         info.unacknowledged = UInt32(clamping: flight.count)
         info.congestionState = UInt8(details.duplicates > 0 ? Linux.TCP_CA_Disorder : Linux.TCP_CA_Open)
-        guard let recovery = details.recovery else { return }
+        let recovery = details.recovery
         switch recovery.phase {
         case .open: if !recovery.sacked.isEmpty { info.congestionState = UInt8(Linux.TCP_CA_Disorder) }
+        case .reduced: info.congestionState = UInt8(Linux.TCP_CA_CWR)
         case .fast: info.congestionState = UInt8(Linux.TCP_CA_Recovery)
         case .timeout, .resized, .divided: info.congestionState = UInt8(Linux.TCP_CA_Loss)
         }
         for sent in flight {
-            if recovery.sacked.contains(where: { $0.start <= sent.start && sent.end <= $0.end }) {
+            func isIn(_ blocks: [SACKBlock]) -> Bool {
+                blocks.contains { $0.start <= sent.start && sent.end <= $0.end }
+            }
+            if isIn(recovery.sacked) {
                 info.sacked += 1
                 continue
             }
-            if sent.start < recovery.lostBefore { info.lost += 1 }
-            if sent.end <= recovery.retransmitted { info.retransmitted += 1 }
+            // Linux counts what was lost as lost until it has arrived, sent again or not.
+            if isIn(recovery.lost) { info.lost += 1 }
+            if isIn(recovery.retransmitted) {
+                info.lost += 1
+                info.retransmitted += 1
+            }
         }
     }
 

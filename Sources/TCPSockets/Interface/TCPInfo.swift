@@ -1,5 +1,6 @@
 /// What `getsockopt(TCP_INFO)` tells of a connection: the fields of Linux's `struct tcp_info` that have a meaning here. Times
-/// are microseconds unless said otherwise, windows and counts are segments where Linux counts segments.
+/// are microseconds unless said otherwise, windows and counts are segments where Linux counts segments. How long a sender was
+/// busy, and limited by what (`tcpi_busy_time`, `tcpi_rwnd_limited`, `tcpi_sndbuf_limited`), is not kept and reads as zero.
 public struct TCPInfo: Hashable, Sendable {
     /// `tcpi_state`: TCP_ESTABLISHED … of `Linux`.
     public var state: UInt8 = 0
@@ -11,7 +12,7 @@ public struct TCPInfo: Hashable, Sendable {
     public var probes: UInt8 = 0
     /// `tcpi_backoff`: how often the timeout was doubled.
     public var backoff: UInt8 = 0
-    /// `tcpi_options`: TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE.
+    /// `tcpi_options`: TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE, TCPI_OPT_SYN_DATA.
     public var options: UInt8 = 0
     /// `tcpi_snd_wscale`, the peer's.
     public var sendWindowScale: UInt8 = 0
@@ -51,12 +52,17 @@ public struct TCPInfo: Hashable, Sendable {
     public var congestionWindow: UInt32 = 0
     /// `tcpi_advmss` in octets.
     public var advertisedSegmentSize: UInt32 = 0
-    /// `tcpi_reordering`: duplicates that count as a loss.
+    /// `tcpi_reordering`: duplicates that count as a loss: always three. That reordering was seen widens a time instead (RFC
+    /// 8985), and `reorderingSeen` tells.
     public var reordering: UInt32 = 0
     /// `tcpi_rcv_space` in octets.
     public var receiveSpace: UInt32 = 0
     /// `tcpi_total_retrans`.
     public var totalRetransmitted: UInt32 = 0
+    /// `tcpi_pacing_rate` in octets a second; all ones while the window leaves at once.
+    public var pacingRate = UInt64.max
+    /// `tcpi_max_pacing_rate` in octets a second: SO_MAX_PACING_RATE; all ones is without limit.
+    public var maximumPacingRate = UInt64.max
     /// `tcpi_bytes_acked`.
     public var octetsAcknowledged: UInt64 = 0
     /// `tcpi_bytes_received`.
@@ -67,12 +73,28 @@ public struct TCPInfo: Hashable, Sendable {
     public var segmentsReceived: UInt32 = 0
     /// `tcpi_notsent_bytes`.
     public var notSent: UInt32 = 0
+    /// `tcpi_min_rtt`; all ones before the first measurement.
+    public var leastRTT = UInt32.max
     /// `tcpi_data_segs_in`.
     public var dataSegmentsReceived: UInt32 = 0
     /// `tcpi_data_segs_out`.
     public var dataSegmentsSent: UInt32 = 0
     /// `tcpi_bytes_sent`, octets sent again included.
     public var octetsSent: UInt64 = 0
+    /// `tcpi_delivery_rate` in octets a second; zero before the first sample.
+    public var deliveryRate: UInt64 = 0
+    /// `tcpi_delivery_rate_app_limited`: whether the program, not the path, may have set it.
+    public var isDeliveryRateApplicationLimited = false
+    /// `tcpi_delivered` in segments of `sendSegmentSize`, as far as octets tell.
+    public var delivered: UInt32 = 0
+    /// `tcpi_bytes_retrans`.
+    public var octetsRetransmitted: UInt64 = 0
+    /// `tcpi_dsack_dups`: D-SACKs that came.
+    public var duplicateReports: UInt32 = 0
+    /// `tcpi_reord_seen`: one once segments were seen to arrive out of order; Linux counts how often.
+    public var reorderingSeen: UInt32 = 0
+    /// `tcpi_total_rto`: timeouts with data in flight.
+    public var timeouts: UInt32 = 0
     /// `tcpi_snd_wnd` in octets.
     public var sendWindow: UInt32 = 0
     /// `tcpi_rcv_wnd` in octets.
@@ -83,8 +105,11 @@ public struct TCPInfo: Hashable, Sendable {
 
     /// Every field by the name it has in C, as scripts write it; a field without a meaning here is not among them.
     public var fields: [(name: String, value: Int)] {
-        layout.map { ($0.name, Int($0.value)) }
-            + [("tcpi_snd_wscale", Int(sendWindowScale)), ("tcpi_rcv_wscale", Int(receiveWindowScale))]
+        layout.map { ($0.name, Int(truncatingIfNeeded: $0.value)) }
+            + [
+                ("tcpi_snd_wscale", Int(sendWindowScale)), ("tcpi_rcv_wscale", Int(receiveWindowScale)),
+                ("tcpi_delivery_rate_app_limited", isDeliveryRateApplicationLimited ? 1 : 0),
+            ]
     }
 
     /// The field of that name in C; `nil` for one that has no meaning here.
@@ -102,6 +127,7 @@ public struct TCPInfo: Hashable, Sendable {
             }
         }
         result[6] = sendWindowScale & 15 | receiveWindowScale << 4
+        result[7] = isDeliveryRateApplicationLimited ? 1 : 0
         return result
     }
 
@@ -122,12 +148,18 @@ public struct TCPInfo: Hashable, Sendable {
             ("tcpi_snd_cwnd", 80, 4, UInt64(congestionWindow)), ("tcpi_advmss", 84, 4, UInt64(advertisedSegmentSize)),
             ("tcpi_reordering", 88, 4, UInt64(reordering)), ("tcpi_rcv_space", 96, 4, UInt64(receiveSpace)),
             ("tcpi_total_retrans", 100, 4, UInt64(totalRetransmitted)),
+            ("tcpi_pacing_rate", 104, 8, pacingRate), ("tcpi_max_pacing_rate", 112, 8, maximumPacingRate),
             ("tcpi_bytes_acked", 120, 8, octetsAcknowledged), ("tcpi_bytes_received", 128, 8, octetsReceived),
             ("tcpi_segs_out", 136, 4, UInt64(segmentsSent)), ("tcpi_segs_in", 140, 4, UInt64(segmentsReceived)),
             ("tcpi_notsent_bytes", 144, 4, UInt64(notSent)),
-            ("tcpi_data_segs_in", 152, 4, UInt64(dataSegmentsReceived)),
-            ("tcpi_data_segs_out", 156, 4, UInt64(dataSegmentsSent)), ("tcpi_bytes_sent", 200, 8, octetsSent),
+            ("tcpi_min_rtt", 148, 4, UInt64(leastRTT)), ("tcpi_data_segs_in", 152, 4, UInt64(dataSegmentsReceived)),
+            ("tcpi_data_segs_out", 156, 4, UInt64(dataSegmentsSent)),
+            ("tcpi_delivery_rate", 160, 8, deliveryRate), ("tcpi_delivered", 192, 4, UInt64(delivered)),
+            ("tcpi_bytes_sent", 200, 8, octetsSent), ("tcpi_bytes_retrans", 208, 8, octetsRetransmitted),
+            ("tcpi_dsack_dups", 216, 4, UInt64(duplicateReports)),
+            ("tcpi_reord_seen", 220, 4, UInt64(reorderingSeen)),
             ("tcpi_snd_wnd", 228, 4, UInt64(sendWindow)), ("tcpi_rcv_wnd", 232, 4, UInt64(receiveWindow)),
+            ("tcpi_total_rto", 240, 2, UInt64(min(timeouts, 65_535))),
         ]
     }
 }

@@ -1,3 +1,4 @@
+import TCPEngine
 import TCPStack
 import TCPWire
 
@@ -31,6 +32,8 @@ final class Socket {
     var isConnecting = false
     /// `connect` has returned zero, or `accept` made it.
     var isConnected = false
+    /// TCP_FASTOPEN_CONNECT: `connect` has returned, and the first write opens the connection to this address.
+    var deferredPeer: SocketAddress?
     /// The peer's FIN came.
     var sawEnd = false
     /// Half closes of this side.
@@ -70,6 +73,7 @@ final class Socket {
     /// Forgets the connection there was.
     func reset() {
         role = .none
+        deferredPeer = nil
         isConnecting = false
         isConnected = false
         sawEnd = false
@@ -104,11 +108,19 @@ struct SocketOptions {
     /// TCP_MAXSEG in octets; zero is the interface's.
     var maximumSegmentSize = 0
     var notSentLowWater: Int?
+    /// TCP_CONGESTION; `nil` is the kernel's.
+    var congestionControl: CongestionControl?
+    /// SO_MAX_PACING_RATE in octets a second; `nil` is without limit.
+    var maximumPacingRate: UInt64?
     var windowClamp = 0
     /// TCP_SYNCNT: SYNs sent again; zero is the kernel's.
     var synRetries = 0
     /// TCP_DEFER_ACCEPT in seconds.
     var deferAccept = 0
+    /// TCP_FASTOPEN: how many connections of a listener may be pending.
+    var fastOpenQueue = 0
+    /// TCP_FASTOPEN_CONNECT.
+    var fastOpenConnect = false
     /// TCP_QUICKACK, when it was set.
     var quickAcknowledgments: Bool?
     /// TCP_INQ.
@@ -137,11 +149,26 @@ struct SocketOptions {
         result.differentiatedServices = trafficClass >> 2
         result.hopLimit = hopLimit
         result.corks = cork
+        result.congestionControl = congestionControl
+        result.maximumPacingRate = maximumPacingRate.map { Int(clamping: $0) }
+        result.fastOpen = false
         result.quickAcknowledgments = quickAcknowledgments.map { $0 ? KernelSettings.quickAcknowledgments : 0 }
         if maximumSegmentSize > 0 { result.maximumSegmentSize = maximumSegmentSize }
         var room = receiveBuffer
         if windowClamp > 0 { room = min(room ?? Int.max, windowClamp) }
         result.receiveBuffer = room
+        return result
+    }
+}
+
+extension SocketOptions {
+    /// The same for a listener: TCP_FASTOPEN is its affair.
+    func forListener(_ settings: KernelSettings) -> ConnectionOptions {
+        var result = forConnection
+        result.explicitCongestionNotification = settings.acceptedECN
+        let isOn = settings.fastOpen & 2 != 0
+        result.fastOpen = isOn && (fastOpenQueue > 0 || settings.fastOpen & 0x400 != 0)
+        if fastOpenQueue > 0 { result.fastOpenPending = fastOpenQueue }
         return result
     }
 }

@@ -45,7 +45,10 @@ final class Target {
         _ change: (inout Configuration) -> Void = { _ in }
     ) {
         var configuration = Configuration()
+        // What an acknowledgment lets go leaves at once, and is its own.
+        configuration.pacing = false
         change(&configuration)
+        configuration.fixBuffers()
         self.configuration = configuration
         self.family = family
         now = Instant(nanoseconds: 1_000_000_000)

@@ -235,7 +235,9 @@ struct CongestionControlTests {
 
     @Test("After a time of heavy loss the connection recovers [B-11]", arguments: Family.allCases)
     func heavyLoss(family: Family) throws {
-        let pair = JoinedHosts(family, delay: .milliseconds(5))
+        var configuration = Configuration()
+        configuration.fixBuffers()
+        let pair = JoinedHosts(family, configuration, delay: .milliseconds(5))
         let listener = try pair.server.stack.listen(on: 80, at: pair.now)
         let id = try pair.client.stack.connect(to: Endpoint(pair.serverAddress, 80), at: pair.now)
         pair.run(for: .seconds(1))

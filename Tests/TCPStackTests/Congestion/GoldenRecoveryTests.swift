@@ -3,87 +3,14 @@ import TCPStack
 import TCPWire
 import Testing
 
-/// Loss recovery segment by segment: what RFC 6675 (with SACK) and RFC 5681 with 6582 and 3042 (without) say is sent on
-/// each acknowledgment. The network is a queue that loses the first sending of some segments; the receiver answers each
-/// arrival.
+/// Loss recovery segment by segment: what is sent on each acknowledgment, held against `NaiveRecovery`. The network takes
+/// 10 ms and a millisecond a segment, and loses the first sending of some; the receiver answers each arrival.
 @Suite("Recovery, segment by segment")
 struct GoldenRecoveryTests {
-    struct Golden: Sendable, CustomTestStringConvertible {
-        var name: String
-        /// Segments whose first sending is lost, counted from 0.
-        var lost: Set<Int>
-        /// What is sent at first, and then on each acknowledgment, up to the one that ends recovery.
-        var sent: [[Int]]
-        /// The slow-start threshold afterwards, in segments: half the flight without limited transmit.
-        var threshold: Int
-
-        var testDescription: String { "lost: \(name)" }
-    }
-
-    static let selectiveRows: [Golden] = [
-        Golden(
-            name: "the first", lost: [0],
-            sent: [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10], [11], [0], [], [], [], [], [12], [13], [14], [15], [16]],
-            threshold: 5),
-        Golden(
-            name: "the fifth", lost: [4],
-            sent: [
-                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10, 11], [12, 13], [14, 15], [16, 17], [18], [19], [4], [], [], [], [],
-                [], [],
-                [20], [21], [22], [23], [24], [25], [26],
-            ], threshold: 7),
-        Golden(
-            name: "the first two", lost: [0, 1],
-            sent: [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10], [11], [0], [], [], [], [1], [12], [13], [14], [15], [16]],
-            threshold: 5),
-        Golden(
-            name: "every other one", lost: [0, 2, 4, 6, 8],
-            sent: [
-                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10], [11], [0], [], [], [2, 4], [6, 8], [12], [13], [14], [15], [16],
-            ],
-            threshold: 5),
-        Golden(
-            name: "four in a row", lost: [2, 3, 4, 5],
-            sent: [
-                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10, 11], [12, 13], [14], [15], [2], [], [], [3], [4], [5], [16], [17],
-                [18],
-                [19], [20], [21],
-            ], threshold: 6),
-    ]
-
-    static let newRenoRows: [Golden] = [
-        Golden(
-            name: "the first", lost: [0],
-            sent: [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10], [11], [0], [], [], [], [], [12], [13], [14], [15], [16]],
-            threshold: 5),
-        Golden(
-            name: "the fifth", lost: [4],
-            sent: [
-                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10, 11], [12, 13], [14, 15], [16, 17], [18], [19], [4], [], [], [], [],
-                [], [],
-                [20], [21], [22], [23], [24], [25], [26],
-            ], threshold: 7),
-        Golden(
-            name: "the first two", lost: [0, 1],
-            sent: [
-                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10], [11], [0], [], [], [], [], [12], [13], [14], [1, 15], [16], [17],
-                [18],
-                [19],
-            ], threshold: 5),
-        Golden(
-            name: "every other one", lost: [0, 2, 4, 6, 8],
-            sent: [
-                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10], [11], [0], [], [], [], [], [2, 12], [4, 13], [14], [6, 15], [16],
-                [17],
-                [8, 18], [19], [20], [21], [22],
-            ], threshold: 5),
-        Golden(
-            name: "four in a row", lost: [2, 3, 4, 5],
-            sent: [
-                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10, 11], [12, 13], [14], [15], [2], [], [], [], [], [], [16], [17],
-                [3, 18],
-                [19], [20], [4, 21], [22], [23], [24], [5, 25], [26], [27], [28], [29], [30],
-            ], threshold: 6),
+    /// Segments whose first sending is lost, counted from 0.
+    static let losses: [Set<Int>] = [
+        [0], [4], [9], [0, 1], [0, 2, 4, 6, 8], [2, 3, 4, 5], [0, 1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6, 7, 8, 9],
+        [3, 12], [8, 9, 10, 11], [0, 10, 11], [5, 15, 16, 20],
     ]
 
     /// A receiver that answers each segment, with up to four SACK blocks, the most recent first.
@@ -107,69 +34,117 @@ struct GoldenRecoveryTests {
         }
     }
 
-    private func replay(_ golden: Golden, _ family: Family, sack: Bool, isn: UInt32? = nil) {
+    /// Says how many segments were sent again, and the threshold at the end.
+    @discardableResult
+    private func replay(_ losses: Set<Int>, _ family: Family, sack: Bool, isn: UInt32? = nil) -> (
+        again: Int, threshold: Int
+    ) {
+        let total = 60
         var configuration = Configuration()
         configuration.fixedInitialSequence = isn.map { SequenceNumber($0) }
+        // Nothing but acknowledgments and the reordering timer is to send anything.
+        configuration.minimumRTO = .seconds(10)
         let peer = ScriptedPeer(family, configuration, offer: ScriptedPeer.Offer(mss: 1400, sack: sack))
         peer.establish()
-        peer.write(40 * 1400)
-        var network: [Int] = []
-        var lost = golden.lost
+        var naive = NaiveRecovery(hasSACK: sack, total: total, leastRoundTrip: 10_000)
+        let start = peer.host.now
+        var network: [(segment: Int, at: Int)] = []
+        var lost = losses
         var receiver = Receiver()
-        for (step, wanted) in golden.sent.enumerated() {
-            if step > 0 {
-                guard !network.isEmpty else {
-                    return peer.fail("step \(step): nothing is in the network", #_sourceLocation)
-                }
-                peer.host.advance(by: .milliseconds(1))
-                let blocks = receiver.take(network.removeFirst())
-                if sack, !blocks.isEmpty {
-                    peer.sendSACK(
-                        ack: 1 + receiver.next * 1400,
-                        blocks.map { 1 + $0.lowerBound * 1400..<1 + $0.upperBound * 1400 })
-                } else {
-                    peer.send(.ack, ack: 1 + receiver.next * 1400)
-                }
+        var lastArrival = 0
+        func leave(_ segments: [Int], _ now: Int) {
+            for segment in segments {
+                if lost.remove(segment) != nil { continue }
+                lastArrival = max(lastArrival + 1000, now + 10_000)
+                network.append((segment, lastArrival))
             }
+        }
+        peer.write(total * 1400)
+        var wanted = naive.start(0)
+        leave(wanted, 0)
+        var step = 0
+        while true {
             let sent = peer.pending.map { (peer.relative($0) - 1) / 1400 }
             peer.discard()
             if sent != wanted {
-                return peer.fail("step \(step): expected the segments \(wanted)\n     got \(sent)", #_sourceLocation)
+                peer.fail(
+                    "step \(step), lost \(losses.sorted()): expected the segments \(wanted)\n     got \(sent)",
+                    #_sourceLocation)
+                break
             }
-            for segment in sent where lost.remove(segment) == nil { network.append(segment) }
+            guard !network.isEmpty else { break }
+            step += 1
+            let arrival = network.removeFirst()
+            wanted = []
+            if let due = naive.timer, due < arrival.at {
+                wanted = naive.expire(at: due)
+                leave(wanted, due)
+            }
+            peer.host.advance(to: start + .microseconds(arrival.at)) { false }
+            let blocks = receiver.take(arrival.segment)
+            if sack, !blocks.isEmpty {
+                peer.sendSACK(
+                    ack: 1 + receiver.next * 1400, blocks.map { 1 + $0.lowerBound * 1400..<1 + $0.upperBound * 1400 })
+            } else {
+                peer.send(.ack, ack: 1 + receiver.next * 1400)
+            }
+            let more = naive.receive(receiver.next, sack ? blocks : [], at: arrival.at)
+            leave(more, arrival.at)
+            wanted += more
         }
-        #expect(peer.status?.slowStartThreshold == golden.threshold * 1400)
-        #expect(peer.status?.congestionWindow == golden.threshold * 1400)
-        #expect(peer.status?.retransmittedSegments == golden.lost.count)
-        // The rest comes through.
-        var rounds = 0
-        while receiver.next < 40, !network.isEmpty, rounds < 200 {
-            _ = receiver.take(network.removeFirst())
-            peer.send(.ack, ack: 1 + receiver.next * 1400)
-            network += peer.pending.map { (peer.relative($0) - 1) / 1400 }
-            peer.discard()
-            rounds += 1
-        }
-        #expect(receiver.next == 40)
-        #expect(peer.status?.retransmittedSegments == golden.lost.count, "nothing is sent twice without need")
+        #expect(receiver.next == total, "all came through by acknowledgments alone, lost \(losses.sorted())")
+        #expect(peer.status?.retransmittedSegments == naive.retransmissions)
+        if receiver.next == total { #expect(peer.status?.congestionWindow == naive.window) }
+        return (naive.retransmissions, naive.threshold)
     }
 
     @Test(
-        "With SACK every segment is the one RFC 6675 names [RFC 6675 §5, RFC 2018 §5, 6675-1, 6675-2, 6675-3, 6675-4]",
-        arguments: Family.allCases,
-        selectiveRows)
-    func selective(family: Family, golden: Golden) { replay(golden, family, sack: true) }
+        "With SACK every segment is the one that RFC 8985 and RFC 9937 name [RFC 8985 §6.2, RFC 9937 §6, RFC 6675 §5, RFC 2018 §5, 6675-1, 6675-2, 6675-3, 6675-4, 8985-1, 9937-2]",
+        arguments: Family.allCases, losses)
+    func selective(family: Family, losses: Set<Int>) {
+        let outcome = replay(losses, family, sack: true)
+        #expect(outcome.again == losses.count, "nothing is sent twice without need")
+    }
 
     @Test(
-        "Without SACK every segment is the one NewReno names [RFC 5681 §3.2, RFC 6582, RFC 3042, 5681-5, 5681-6, 5681-9, 2525-8]",
-        arguments: Family.allCases, newRenoRows)
-    func newReno(family: Family, golden: Golden) { replay(golden, family, sack: false) }
+        "Without SACK every segment is the one NewReno names [RFC 5681 §3.2, RFC 6582, RFC 3042, RFC 9937 §6, 5681-5, 5681-6, 5681-9, 2525-8]",
+        arguments: Family.allCases, losses.filter { $0.count < 5 })
+    func newReno(family: Family, losses: Set<Int>) {
+        let outcome = replay(losses, family, sack: false)
+        #expect(outcome.again >= losses.count)
+    }
+
+    @Test("The threshold is half of what was in flight, without what limited transmit let out [RFC 5681 §3.2, 5681-3]")
+    func threshold() {
+        for sack in [false, true] {
+            #expect(replay([0], .ipv4, sack: sack).threshold == 5 * 1400)
+            // Four more were let out by slow start.
+            #expect(replay([4], .ipv4, sack: sack).threshold == 7 * 1400)
+        }
+    }
+
+    @Test(
+        "Whatever is lost of the first flights, each segment is the one that the RFCs name [RFC 8985 §6.2, RFC 9937 §6]"
+    )
+    func anyLoss() {
+        var state: UInt64 = 1
+        func roll(_ faces: UInt64) -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return (state >> 33) % faces
+        }
+        for _ in 0..<12 {
+            let losses = Set((0..<22).filter { roll($0 < 10 ? 3 : 6) == 0 })
+            replay(losses, .ipv4, sack: true)
+        }
+    }
 
     @Test(
         "Recovery is the same where sequence numbers wrap [U-1, B-15]", arguments: [UInt32(0xFFFF_E000), 0x7FFF_E000])
     func wrap(isn: UInt32) {
-        for golden in Self.selectiveRows { replay(golden, .ipv4, sack: true, isn: isn) }
-        for golden in Self.newRenoRows { replay(golden, .ipv4, sack: false, isn: isn) }
+        for losses in Self.losses.prefix(5) {
+            replay(losses, .ipv4, sack: true, isn: isn)
+            if losses.count < 5 { replay(losses, .ipv4, sack: false, isn: isn) }
+        }
     }
 
     @Test(

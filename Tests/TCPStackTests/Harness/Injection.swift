@@ -8,6 +8,8 @@ enum WireOption {
     case timestamps(UInt32, echo: UInt32)
     /// Blocks in numbers relative to the stack's ISS.
     case sack([Range<Int>])
+    /// Fast Open, kind 34, with these octets; none ask for a cookie (RFC 7413 §4.1.1).
+    case fastOpen([UInt8])
     case nop
     case end
     case raw([UInt8])
@@ -21,6 +23,7 @@ enum WireOption {
         case .sack(let blocks):
             [5, UInt8(2 + 8 * blocks.count)]
                 + blocks.flatMap { big32((base + $0.lowerBound).rawValue) + big32((base + $0.upperBound).rawValue) }
+        case .fastOpen(let cookie): [34, UInt8(2 + cookie.count)] + cookie
         case .nop: [1]
         case .end: [0]
         case .raw(let octets): octets

@@ -39,14 +39,15 @@ extension ScriptedPeer {
             require(segment.tcp.options.timestamps == nil, "no timestamps unless both SYNs had them (RFC 7323 §3.2)")
         }
         if !isSYN { require(segment.flags.contains(.ack), "ACK is set once the connection is there (RFC 9293 §3.1)") }
-        let start = segment.tcp.sequence.distance(from: base)
+        let start = segment.tcp.sequence.distance(from: base) + (isSYN ? 1 : 0)
         for (index, octet) in segment.payload.enumerated() where octet != writtenOctet(start + index) {
             // A probe of an octet outside the stream may carry garbage (MAY-6); it lies below what was acknowledged.
             if start + index < 1 || start + index < received { break }
             require(false, "the octet at \(start + index) is what the program wrote there")
             break
         }
-        if segment.length > 1 {
+        // What goes with a SYN knows no window yet (RFC 7413 §4.2.1).
+        if segment.length > 1, !isSYN {
             let scaledEdge = max(offeredEdge, 0)
             require(
                 start + segment.length <= scaledEdge + 1, "no data past the window the peer offered (\(scaledEdge))")

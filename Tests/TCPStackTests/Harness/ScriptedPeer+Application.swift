@@ -150,6 +150,8 @@ extension ScriptedPeer {
 
     var status: ConnectionStatus? { connection.flatMap { host.stack.status(of: $0) } }
 
+    var info: ConnectionInfo? { connection.flatMap { host.stack.info(of: $0) } }
+
     /// What has been reported of this connection since the last time, all in one.
     func takeReadiness() -> Readiness {
         var all: Readiness = []

@@ -67,8 +67,14 @@ final class ScriptedPeer {
 
     init(
         _ family: Family = .ipv4, _ configuration: Configuration = Configuration(), host: VirtualHost? = nil,
-        number: Int = 2, port: UInt16 = 4000, stackPort: UInt16 = 80, isn: UInt32 = 0x2000_0000, offer: Offer = .plain
+        number: Int = 2, port: UInt16 = 4000, stackPort: UInt16 = 80, isn: UInt32 = 0x2000_0000, offer: Offer = .plain,
+        control: CongestionControl = .newReno, paced: Bool = false, fitted: Bool = false
     ) {
+        // What a rule allows is seen at once, and by the plainest numbers, unless a test is about these.
+        var configuration = configuration
+        configuration.congestionControl = control
+        configuration.pacing = paced
+        if !fitted { configuration.fixBuffers() }
         self.family = family
         self.host = host ?? VirtualHost(configuration, families: [family])
         endpoint = Endpoint(family.address(number), port)
@@ -114,6 +120,9 @@ final class ScriptedPeer {
         if flags.contains(.ack) {
             let shift = flags.contains(.syn) ? 0 : peerShift
             offeredEdge = max(offeredEdge, acknowledged + Int(injection.window) << shift)
+        } else if flags.contains(.syn) {
+            // What answers by Fast Open before the third segment keeps to the SYN's window.
+            offeredEdge = max(offeredEdge, 1 + Int(injection.window))
         }
         logInjection(injection)
         host.inject(injection.packet())
@@ -232,5 +241,16 @@ final class ScriptedPeer {
 
     func fail(_ text: String, _ location: SourceLocation) {
         Issue.record("\(text)\n\(host.recentTrace())", sourceLocation: location)
+    }
+}
+
+extension Configuration {
+    /// Buffers of one size, 1 MiB unless the test named another, from the beginning to the end.
+    mutating func fixBuffers() {
+        let standard = Configuration()
+        if receiveBuffer == standard.receiveBuffer { receiveBuffer = 1 << 20 }
+        if sendBuffer == standard.sendBuffer { sendBuffer = 1 << 20 }
+        if initialReceiveBuffer == standard.initialReceiveBuffer { initialReceiveBuffer = receiveBuffer }
+        if initialSendBuffer == standard.initialSendBuffer { initialSendBuffer = sendBuffer }
     }
 }

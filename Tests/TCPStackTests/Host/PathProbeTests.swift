@@ -93,7 +93,8 @@ struct PathProbeTests {
     private func fall(_ peer: ScriptedPeer) {
         peer.write(peer.mss)
         peer.discard()
-        peer.host.advance(by: .milliseconds(700))
+        // With SACK a tail loss probe comes first (RFC 8985 §7.3).
+        peer.host.advance(by: .milliseconds(peer.offer.sack ? 900 : 700))
         #expect(peer.host.stack.counters.blackHoles == 1)
         peer.send(ack: 1 + peer.mss)
         peer.discard()
@@ -218,6 +219,7 @@ struct PathProbeTests {
         let (peer, end) = probed(family)
         let (base, top) = (family.baseSize, family.topSize)
         let window = peer.status?.congestionWindow ?? 0
+        peer.host.advance(by: .milliseconds(10))
         peer.sendSACK(ack: 1, [1 + top..<1 + top + base])
         peer.sendSACK(ack: 1, [1 + top + 2 * base..<1 + top + 3 * base, 1 + top..<1 + top + base])
         peer.sendSACK(ack: 1, [1 + top + 2 * base..<1 + top + 5 * base, 1 + top..<1 + top + base])
@@ -234,7 +236,7 @@ struct PathProbeTests {
     @Test(
         "The timeout of a probe is a timeout, but no black hole [6691-7, RFC 4821 §7.6.3]", arguments: Family.allCases)
     func timeout(family: Family) {
-        let (peer, _) = probed(family)
+        let (peer, _) = probed(family, offer: .plain)
         let base = family.baseSize
         peer.expect(.ack, seq: 1, length: base, after: .milliseconds(200))
         #expect(peer.status?.congestionWindow == base)

@@ -47,7 +47,7 @@ struct PressureEventTests {
         peer.window = 65_535
         peer.establish()
         #expect(peer.host.stack.memoryLevel == .ample && levels(peer.host).isEmpty)
-        peer.write(150_000)
+        peer.write(140_000)
         #expect(levels(peer.host).isEmpty)
         peer.write(100_000)
         #expect(levels(peer.host) == [.returningBuffers] && peer.host.stack.memoryLevel == .returningBuffers)

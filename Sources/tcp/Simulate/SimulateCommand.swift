@@ -9,9 +9,10 @@ struct SimulateCommand: ParsableCommand {
         abstract: "Play a scene of TCP's life, or measure a transfer over a bad network.",
         discussion: """
             'tcp simulate --list' names the scenes; 'tcp simulate lost-syn' plays one. \
-            'tcp simulate transfer --help' tells about measuring.
+            'tcp simulate transfer --help' tells about measuring, 'tcp simulate grid --help' about measuring on many \
+            networks at once.
             """,
-        subcommands: [SceneCommand.self, TransferCommand.self],
+        subcommands: [SceneCommand.self, TransferCommand.self, GridCommand.self],
         defaultSubcommand: SceneCommand.self)
 }
 
