@@ -41,6 +41,16 @@ public struct AccurateECNOption: Sendable {
     /// Octets it takes, padded to a multiple of four.
     public var encodedLength: Int { (2 + 3 * count + 3) / 4 * 4 }
 
+    /// The option with as many of its fields as `room` octets hold; `nil` when not even an empty one fits.
+    func fitting(_ room: Int) -> AccurateECNOption? {
+        var option = self
+        while option.encodedLength > room {
+            guard option.count > 0 else { return nil }
+            option.count -= 1
+        }
+        return option
+    }
+
     /// Writes it at `offset`, behind NOPs that fill its last word.
     func write(to packet: inout MutableRawSpan, at offset: Int) {
         let length = 2 + 3 * count

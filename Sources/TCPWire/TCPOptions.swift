@@ -103,8 +103,8 @@ public struct TCPOptions: Sendable {
         }
     }
 
-    /// Octets the options take, padded to a multiple of four: at most 40. SACK blocks that find no room are left out, the
-    /// last ones first.
+    /// Octets the options take, padded to a multiple of four: at most 40. What finds no room is left out: SACK blocks, the
+    /// last ones first, and fields of accurate ECN, or that option (RFC 9768 §3.2.3).
     public var encodedLength: Int {
         let blocks = encodedSACKCount
         return lengthBesidesSACK + (blocks > 0 ? 4 + 8 * blocks : 0)
@@ -120,14 +120,14 @@ public struct TCPOptions: Sendable {
         if timestamps != nil { length += 12 }
         if windowScale != nil { length += 4 }
         if let fastOpen { length += fastOpen.encodedLength }
-        if let accurateECN { length += accurateECN.encodedLength }
+        if let accurateECN { length += accurateECN.fitting(40 - length)?.encodedLength ?? 0 }
         return length
     }
 
-    /// Writes the options at `offset`; `encodedLength` octets there belong to them. The order on a SYN is MSS, SACK
+    /// Writes the options at `start`; `encodedLength` octets there belong to them. The order on a SYN is MSS, SACK
     /// permitted, timestamps, window scale, Fast Open, accurate ECN, with NOPs where they keep the next option on a word.
-    public func write(to packet: inout MutableRawSpan, at offset: Int) {
-        var offset = offset
+    public func write(to packet: inout MutableRawSpan, at start: Int) {
+        var offset = start
         if let maximumSegmentSize {
             packet.put32(0x0204_0000 | UInt32(maximumSegmentSize), at: offset)
             offset += 4
@@ -149,7 +149,7 @@ public struct TCPOptions: Sendable {
             fastOpen.write(to: &packet, at: offset)
             offset += fastOpen.encodedLength
         }
-        if let accurateECN {
+        if let accurateECN = accurateECN?.fitting(40 - (offset - start)) {
             accurateECN.write(to: &packet, at: offset)
             offset += accurateECN.encodedLength
         }

@@ -177,6 +177,27 @@ struct TCPOptionsTests {
         #expect(try parseOptions(written(options)).sackCount == 4)
     }
 
+    @Test("Where there is no room for all options, accurate ECN loses fields, and then goes (RFC 9768 §3.2.3)")
+    func roomForAccurateECN() throws {
+        var options = TCPOptions()
+        options.maximumSegmentSize = 1460
+        options.windowScale = 7
+        options.accurateECN = AccurateECNOption(ect0: 1, congestion: 2, ect1: 3, beginsWithECT1: false, count: 3)
+        options.fastOpen = FastOpenCookie(0x0102_0304_0506_0708)
+        options.timestamps = TCPTimestamps(value: 1, echo: 2)
+        // 4, 4, 12 and 12 octets leave eight: two fields.
+        #expect(options.encodedLength == 40)
+        var read = try parseOptions(written(options))
+        #expect(read.accurateECN?.count == 2 && read.accurateECN?.ect0 == 1 && read.accurateECN?.congestion == 2)
+        #expect(read.fastOpen == options.fastOpen && read.timestamps == options.timestamps)
+        let long = [UInt8](repeating: 7, count: 16)
+        options.fastOpen = FastOpenCookie(long.span.bytes)
+        // 4, 4, 12 and 20 octets leave none.
+        #expect(options.encodedLength == 40)
+        read = try parseOptions(written(options))
+        #expect(read.accurateECN == nil && read.fastOpen?.count == 16)
+    }
+
     @Test("Whatever options are asked for, what is written fits, and is read back")
     func roundTrip() throws {
         var numbers = Numbers(seed: 17)

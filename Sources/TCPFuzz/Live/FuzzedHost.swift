@@ -122,6 +122,8 @@ final class FuzzedHost {
         require(
             ip.protocolNumber == (isIPv4 ? IPProtocol.icmp : IPProtocol.icmpv6) && body.count >= 8,
             "a packet that is neither TCP nor ICMP")
+        // Only the whole message has a type and a checksum.
+        if ip.isFragment { return }
         let isReply = body[0] == (isIPv4 ? 0 : 129)
         let errors: [UInt8] = isIPv4 ? [3, 11, 12] : [1, 3, 4]
         require(isReply || errors.contains(body[0]), "an ICMP message that is neither an echo reply nor an error")

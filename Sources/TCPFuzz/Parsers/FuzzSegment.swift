@@ -87,7 +87,7 @@ private func write(_ header: TCPHeader, _ bytes: inout [UInt8]) -> Int {
     return header.write(to: &raw, at: 0)
 }
 
-/// SACK blocks that find no room are left out when written; all else is the same.
+/// SACK blocks and fields of accurate ECN that find no room are left out when written; all else is the same.
 private func equal(_ left: TCPHeader, _ right: TCPHeader) -> Bool {
     guard left.sourcePort == right.sourcePort, left.destinationPort == right.destinationPort,
         left.sequence == right.sequence, left.acknowledgment == right.acknowledgment, left.flags == right.flags,
@@ -95,11 +95,15 @@ private func equal(_ left: TCPHeader, _ right: TCPHeader) -> Bool {
         left.options.maximumSegmentSize == right.options.maximumSegmentSize,
         left.options.windowScale == right.options.windowScale,
         left.options.sackPermitted == right.options.sackPermitted, left.options.timestamps == right.options.timestamps,
-        right.options.sackCount <= left.options.sackCount
+        left.options.fastOpen == right.options.fastOpen,
+        right.options.sackCount <= left.options.sackCount,
+        right.options.accurateECN?.count ?? 0 <= left.options.accurateECN?.count ?? 0
     else { return false }
     for index in 0..<right.options.sackCount
     where left.options.sackBlocks[index] != right.options.sackBlocks[index] { return false }
-    let beside = left.options.maximumSegmentSize != nil || left.options.windowScale != nil
+    let beside =
+        left.options.maximumSegmentSize != nil || left.options.windowScale != nil || left.options.fastOpen != nil
+        || left.options.accurateECN != nil
     return beside || right.options.sackCount == min(left.options.sackCount, left.options.timestamps == nil ? 4 : 3)
 }
 
