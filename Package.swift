@@ -19,8 +19,8 @@ let bare: [SwiftSetting] = embedded ? [.enableExperimentalFeature("Embedded"), .
 
 let core: [SwiftSetting] = house + [.strictMemorySafety()] + bare
 
-/// Gives the counting functions of the benchmarks the allocator's names.
-let countingAllocator = ["malloc", "calloc", "realloc", "memalign", "aligned_alloc", "posix_memalign"].flatMap {
+/// Gives the counting functions of the benchmarks the names of the C library's.
+let counting = ["malloc", "calloc", "realloc", "memalign", "aligned_alloc", "posix_memalign", "memcpy"].flatMap {
     ["-Xlinker", "--defsym=\($0)=counted_\($0)"]
 }
 
@@ -74,7 +74,7 @@ let hostedTargets: [Target] = [
     .executableTarget(
         name: "benchmarks",
         dependencies: ["TCPRuntime", "TCPSimulator", "TCPStack", "TCPEngine", "TCPWire", "CLinux"],
-        path: "Benchmarks", swiftSettings: house, linkerSettings: [.unsafeFlags(countingAllocator)]),
+        path: "Benchmarks", swiftSettings: house, linkerSettings: [.unsafeFlags(counting)]),
     .target(name: "ProofKit", path: "Tools/ProofKit", swiftSettings: house),
     .executableTarget(
         name: "proof",

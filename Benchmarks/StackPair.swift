@@ -50,6 +50,10 @@ final class StackPair {
         octets.deallocate()
     }
 
+    /// One in so many of the client's segments with payload is lost; zero is none.
+    var losesOneIn = 0
+    private var sinceLoss = 0
+
     /// With checksum offload the checksums stay partial on the way, and the link vouches for them.
     private let isTrusted: Bool
 
@@ -80,6 +84,14 @@ final class StackPair {
     private func carry(from sender: inout Stack, to receiver: inout Stack) -> Bool {
         var span = MutableRawSpan(_unsafeBytes: packet)
         guard let sent = sender.transmit(into: &span, at: now) else { return false }
+        // What is sent again is lost as often as anything else.
+        if losesOneIn > 0, sent.length > 200 {
+            sinceLoss += 1
+            if sinceLoss == losesOneIn {
+                sinceLoss = 0
+                return true
+            }
+        }
         var metadata = PacketMetadata()
         metadata.isChecksumTrusted = isTrusted
         metadata.segmentSize = sent.segmentSize

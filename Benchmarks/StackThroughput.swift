@@ -9,6 +9,7 @@ let stackBenchmarks = [
     Benchmark(name: "connections", summary: "connections opened and closed, one after the other", body: openAndClose),
     Benchmark(name: "memory", summary: "bytes per connection and entry in one stack", body: memory),
     Benchmark(name: "allocations", summary: "calls of the allocator per segment in steady state", body: allocations),
+    Benchmark(name: "copies", summary: "what the compiler copies of state for an exchange", body: copies),
 ]
 
 /// The ways a stream is cut into packets.
@@ -20,10 +21,11 @@ struct Stream {
     let client: ConnectionID
     let server: ConnectionID
 
-    init(family: Family, superSegments: Bool) throws {
+    init(family: Family, superSegments: Bool, losesOneIn: Int = 0) throws {
         pair = StackPair(family: family, superSegments: superSegments)
         let listener = try pair.server.listen(on: StackPair.port, at: pair.now)
         (client, server) = try pair.connect(listener)
+        pair.losesOneIn = losesOneIn
         // Past slow start, and with every buffer made that will be needed.
         try move(octets: 16 << 20)
     }
@@ -72,7 +74,7 @@ private func bulk(_ context: BenchmarkContext) throws {
 }
 
 /// Requests and responses of 64 bytes over one connection.
-private struct Conversation {
+struct Conversation {
     let pair: StackPair
     let client: ConnectionID
     let server: ConnectionID
@@ -163,6 +165,8 @@ private func allocations(_ context: BenchmarkContext) throws {
                 try stream.move(octets: bulkSize(context))
             }
         }
+        let lossy = try Stream(family: family, superSegments: false, losesOneIn: 100)
+        try countInRecovery(context, "\(family.rawValue), 1 of 100 lost", lossy)
         let conversation = try Conversation(family: family)
         try count(context, "\(family.rawValue), exchanges", conversation.pair) {
             try conversation.exchange(count: bulkSize(context) >> 12)
@@ -170,14 +174,25 @@ private func allocations(_ context: BenchmarkContext) throws {
     }
 }
 
+/// A recovery makes what may take it back, and the receiver its list of what came early: an allocation each, and one for what
+/// either list holds. More would be one for each segment.
+private func countInRecovery(_ context: BenchmarkContext, _ variant: String, _ stream: Stream) throws {
+    let recoveries = stream.pair.client.counters.recoveries
+    let made = try count(context, variant, stream.pair) { try stream.move(octets: bulkSize(context)) }
+    let begun = Int(stream.pair.client.counters.recoveries - recoveries)
+    context.report.add(variant, "allocations per recovery", Double(made) / Double(max(begun, 1)), "")
+    guard begun > 100, made <= 4 * begun else { throw BenchmarkError("\(made) allocations in \(begun) recoveries") }
+}
+
 private func bulkSize(_ context: BenchmarkContext) -> Int {
     context.isQuick ? 64 << 20 : 256 << 20
 }
 
-/// Reports the allocations of `work`, and how many there were for each segment that either stack sent.
+/// Reports the allocations of `work`, and how many there were for each segment that either stack sent. Says how many.
+@discardableResult
 private func count(
     _ context: BenchmarkContext, _ variant: String, _ pair: StackPair, work: () throws -> Void
-) throws {
+) throws -> Int {
     let segments = pair.segments
     let start = allocationCount()
     try work()
@@ -186,4 +201,5 @@ private func count(
     context.report.add(variant, "segments", Double(sent), "segments")
     context.report.add(variant, "allocations", Double(allocations), "allocations")
     context.report.add(variant, "allocations per segment", Double(allocations) / Double(sent), "")
+    return allocations
 }

@@ -133,6 +133,7 @@ extension Connection {
             feedback.roundTrip = max(1, now &- originals.last.nanoseconds)
             sender.state.noteLeast(feedback.roundTrip, context.now)
             if !feedback.delivery.hasRetransmission {
+                noteHeldBack(feedback)
                 rtt.add(sample: now &- originals.first.nanoseconds, weight: perRoundTrip)
                 recovery.probe.hasMeasured = true
                 return
@@ -152,6 +153,15 @@ extension Connection {
         }
         rtt.add(sample: max(1_000_000, Int64(elapsed) &* 1_000_000), weight: perRoundTrip)
         recovery.probe.hasMeasured = true
+    }
+
+    /// What the acknowledgment of a lone segment says of how long the peer holds those back (RFC 8985 §7.2). One of several
+    /// segments, or of something out of order, is sent at once.
+    private mutating func noteHeldBack(_ feedback: Feedback) {
+        guard feedback.acknowledged > 0, feedback.acknowledged <= segmentSize, !feedback.hasSACK,
+            recovery.phase == .open, rtt.smoothed > 0
+        else { return }
+        recovery.probe.noteDelay(feedback.roundTrip &- rtt.smoothed)
     }
 
     /// The handshake is complete on this side: the peer's window counts from here.

@@ -1,6 +1,6 @@
 import TCPWire
 
-// The second of three audited files: memory the core manages by hand. Every pointer here comes from an index that was
+// The second of four audited files: memory the core manages by hand. Every pointer here comes from an index that was
 // checked against the bounds of its table.
 
 /// Blocks of octets for all queues of a stack, cut from slabs that go back when they stay unused.

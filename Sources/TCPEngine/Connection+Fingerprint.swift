@@ -4,6 +4,7 @@ import TCPWire
 // against the stored fields, so that none is forgotten.
 //
 // Left out, because nothing the network or the program can see follows from them:
+// - `inPlace`: nothing is in it.
 // - `retransmittedSegments`, `spuriousRecoveries` and `counters`: only counted.
 // - `heardAt` without keep-alive, `timedAt` and `timedEnd` with no segment timed, `flightAtDuplicate` without duplicates,
 //   `sentAt` while the congestion window is not above what an idle time would make of it: they are written before they

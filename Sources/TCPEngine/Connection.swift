@@ -3,6 +3,7 @@ package import TCPWire
 /// One connection (RFC 9293 §3.3.1). Addresses, ports and tables are its stack's affair; segments, time and memory are
 /// handed in with each call. Fields a segment touches come first.
 package struct Connection: ~Copyable {
+    private let inPlace = InPlace()
     /// What is agreed, wanted or due. Whether an end may send or has its FIN acknowledged is not here: that follows from
     /// the state and the sequence variables.
     package struct Flags: OptionSet {

@@ -2,6 +2,7 @@ package import TCPWire
 
 /// What all connections of a stack share in configuration; times are nanoseconds.
 package struct Parameters: Sendable {
+    private let inPlace = InPlace()
     package var initialRTO: Int64 = 1_000_000_000
     package var minimumRTO: Int64 = 200_000_000
     package var maximumRTO: Int64 = 60_000_000_000
@@ -68,6 +69,7 @@ package struct StateMove: Sendable {
 
 /// What the connections of a stack work with: time, memory, settings, and what they leave for the stack to see to.
 package struct Context: ~Copyable {
+    private let inPlace = InPlace()
     package var now: Instant
     /// The ECN field of the packet at hand.
     package var codepoint = ECNCodepoint.notCapable

@@ -2,6 +2,7 @@ package import TCPWire
 
 /// What a sender is about when something was lost, or seemed to be.
 package struct Recovery {
+    private let inPlace = InPlace()
     package enum Phase: UInt8 {
         /// Nothing is being repaired.
         case open

@@ -2,6 +2,7 @@ package import TCPWire
 
 /// A segment to send: what stands in its header, and where its octets lie in the send queue.
 package struct OutgoingSegment: Sendable {
+    private let inPlace = InPlace()
     package var sequence: SequenceNumber
     package var acknowledgment = SequenceNumber(0)
     package var flags: TCPFlags

@@ -1,6 +1,6 @@
 import TCPWire
 
-// The third of three audited files: senders the core manages by hand. A reference is good until it is given back; a
+// The third of four audited files: senders the core manages by hand. A reference is good until it is given back; a
 // connection gives its own back once, and forgets it.
 
 /// Where a sender is.

@@ -11,8 +11,14 @@ struct TailLossProbe {
     /// Whether a round trip was measured since the last probe was sent (RFC 8985 §7.3).
     var hasMeasured = true
 
+    /// How long the peer holds the acknowledgment of a lone segment back, in nanoseconds: the most of late; negative before
+    /// it was seen.
+    private var delay: Int64 = -1
+
     /// The least PTO, in nanoseconds.
     static let leastWait: Int64 = 2_000_000
+    /// What most hosts wait before they acknowledge a lone segment, 40 ms, and a little more.
+    static let usualDelay: Int64 = 45_000_000
 
     mutating func send(end: SequenceNumber, isRetransmission: Bool) {
         self.end = end
@@ -23,8 +29,15 @@ struct TailLossProbe {
 
     mutating func finish() { isOut = false }
 
+    /// What is known of TLP.max_ack_delay, in nanoseconds.
+    var heldBack: Int64? { delay < 0 ? nil : delay }
+
+    /// The acknowledgment of one segment took so much longer than SRTT.
+    mutating func noteDelay(_ excess: Int64) { delay = max(0, excess, delay &- delay / 8) }
+
     func fingerprint(into hash: inout Fingerprint, _ origin: Fingerprint.Origin) {
         hash.add(UInt64(isOut ? 1 : 0) | UInt64(isRetransmission ? 2 : 0) | UInt64(hasMeasured ? 4 : 0))
+        hash.add(UInt64(bitPattern: delay))
         if isOut { hash.add(origin.local(end)) }
     }
 }
@@ -40,11 +53,27 @@ extension Connection {
             cancelTailProbe()
             return
         }
-        // Over the shortest paths it is the hosts, not the path, that take time to answer.
-        var wait = rtt.smoothed > 0 ? max(2 &* rtt.smoothed, TailLossProbe.leastWait) : 1_000_000_000
-        if rtt.smoothed > 0, inFlight <= segmentSize { wait &+= context.parameters.tailProbeDelay }
         flags.insert(.tailProbeTimer)
-        lossAt = min(context.now.advanced(byNanoseconds: wait), retransmitAt)
+        lossAt = min(tailProbeAt(context), retransmitAt)
+    }
+
+    /// The PTO's end.
+    private func tailProbeAt(_ context: borrowing Context) -> Instant {
+        guard rtt.smoothed > 0 else { return context.now.advanced(byNanoseconds: 1_000_000_000) }
+        // Over the shortest paths it is the hosts, not the path, that take time to answer.
+        let wait = max(2 &* rtt.smoothed, TailLossProbe.leastWait)
+        guard inFlight <= segmentSize else { return context.now.advanced(byNanoseconds: wait) }
+        let budget = context.parameters.tailProbeDelay
+        guard let delay = recovery.probe.heldBack, !transmissions.isEmpty else {
+            return context.now.advanced(byNanoseconds: wait &+ budget)
+        }
+        // Where it is known how long the peer holds acknowledgments back the time counts from the sending: the answer is due one
+        // round trip and that later, or what most hosts wait, and half a round trip is for what may vary. What was sent
+        // before was acknowledged just now, so something may be on its way yet.
+        let least = max(
+            wait, rtt.smoothed &+ max(rtt.smoothed / 2 &+ min(delay, budget), TailLossProbe.usualDelay))
+        let sent = transmissions[transmissions.count &- 1].sentAt.advanced(byNanoseconds: least)
+        return max(sent, context.now.advanced(byNanoseconds: max(rtt.smoothed / 2, TailLossProbe.leastWait)))
     }
 
     mutating func cancelTailProbe() {
@@ -94,7 +123,7 @@ extension Connection {
 
     /// RFC 8985 §7.4.2, TLP_process_ack. Says whether the probe repaired a loss, of which congestion control must hear.
     mutating func tailProbeRepairedLoss(
-        _ number: SequenceNumber, duplicateReport: SACKBlock?, isEmptyDuplicate: Bool
+        _ number: SequenceNumber, duplicateReport: SACKBlock?, isEmptyDuplicate: Bool, budget: Int64
     ) -> Bool {
         guard recovery.probe.isOut, number >= recovery.probe.end else { return false }
         if !recovery.probe.isRetransmission {
@@ -102,8 +131,9 @@ extension Connection {
             return false
         }
         if duplicateReport.map({ $0.end == recovery.probe.end }) ?? false || isEmptyDuplicate {
-            // Both arrived.
+            // Both arrived: the peer holds back for longer than was seen.
             recovery.probe.finish()
+            recovery.probe.noteDelay(budget)
             return false
         }
         guard number > recovery.probe.end else { return false }

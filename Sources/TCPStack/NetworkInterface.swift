@@ -1,3 +1,5 @@
+import TCPEngine
+
 /// Names an interface of one stack.
 public struct InterfaceID: Hashable, Sendable {
     package var index: UInt8
@@ -34,6 +36,7 @@ public struct InterfaceConfiguration: Sendable, Hashable {
 
 /// One link as its stack keeps it: what waits for room on it waits for nobody else's.
 struct NetworkInterface: ~Copyable {
+    private let inPlace = InPlace()
     var link = InterfaceConfiguration()
     /// Connections with something to send, through their records.
     var transmitting = ListEnds()

@@ -1,6 +1,6 @@
 import TCPEngine
 
-// The third of three audited files: every pointer here comes from an index that was checked against what is stored.
+// The fourth of four audited files: every pointer here comes from an index that was checked against what is stored.
 
 /// Dense storage of noncopyable values, in chunks that never move. A freed chunk goes back when it is empty.
 @safe struct Slab<Element: ~Copyable>: ~Copyable {
