@@ -39,15 +39,18 @@ extension Connection {
     }
 
     /// `octets` leave: the next may when these had their time. What was not used stays good, up to a few segments or what
-    /// passes while a timer waits for its tick; after a silence, up to an initial window (RFC 6928 §2).
+    /// passes while a timer waits for its tick; after a silence, and in slow start, whose acknowledgments come in bunches, up
+    /// to an initial window (RFC 6928 §2, RFC 9002 §7.7).
     mutating func pace(_ octets: Int, _ context: borrowing Context) {
         let rate = pacingRate(context)
         guard rate > 0 else {
             paceAt = .zero
             return
         }
-        let initial = max(10, context.parameters.initialSegments) &* segmentSize
-        let burst = max(4 &* segmentSize, initial &- pipe, Int(clamping: rate / 2048))
+        // The one that is due leaves besides.
+        let initial = (max(10, context.parameters.initialSegments) &- 1) &* segmentSize
+        let isSlowStart = congestion.pacingRate == nil && congestion.isSlowStart && recovery.phase == .open
+        let burst = max(4 &* segmentSize, isSlowStart ? initial : initial &- pipe, Int(clamping: rate / 2048))
         let earliest = context.now.advanced(byNanoseconds: -time(burst, at: rate))
         paceAt = max(paceAt, earliest).advanced(byNanoseconds: time(octets, at: rate))
     }

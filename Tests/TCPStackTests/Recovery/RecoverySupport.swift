@@ -27,6 +27,13 @@ extension ScriptedPeer {
     /// Writes `count` segments.
     func writeSegments(_ count: Int) { write(count * Self.size) }
 
+    /// Writes `count` segments, of which the window's share leaves, and lets a round trip pass.
+    func fly(_ count: Int) {
+        writeSegments(count)
+        discard()
+        wait(100)
+    }
+
     /// Takes what was sent: segments by their numbers, in order.
     func takeSent() -> [Int] {
         let sent = pending.map { (relative($0) - 1) / Self.size }

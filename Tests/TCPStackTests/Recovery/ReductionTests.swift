@@ -108,9 +108,7 @@ struct ReductionTests {
         arguments: Family.allCases)
     func safe(family: Family) {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(60)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(60)
         // Seven of ten are lost: the pipe falls below the threshold of five.
         peer.acknowledge(0, 7..<10)
         #expect(peer.phase == .fast)
@@ -148,9 +146,7 @@ struct ReductionTests {
         arguments: Family.allCases)
     func applicationLimited(family: Family) {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(10)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(10)
         for end in 2...4 { peer.acknowledge(0, 1..<end) }
         peer.expectSent([0])
         for end in 5...10 { peer.acknowledge(0, 1..<end) }

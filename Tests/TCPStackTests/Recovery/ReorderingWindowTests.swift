@@ -24,9 +24,7 @@ struct ReorderingWindowTests {
         arguments: Family.allCases)
     func threeReported(family: Family) {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(5)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(5)
         peer.acknowledge(0, 1..<2)
         peer.acknowledge(0, 1..<3)
         peer.expectSent([])
@@ -41,9 +39,7 @@ struct ReorderingWindowTests {
         arguments: Family.allCases)
     func inRecovery(family: Family) {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(10)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(10)
         for end in 2...4 { peer.acknowledge(0, 1..<end) }
         peer.expectSent([0])
         #expect(peer.lost == [])
@@ -82,9 +78,7 @@ struct ReorderingWindowTests {
         arguments: Family.allCases)
     func blocksOfOneAcknowledgment(family: Family) {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(6)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(6)
         peer.acknowledge(0, 5..<6, 3..<4, 1..<2)
         // Nothing was reordered: the window is zero.
         #expect(peer.takeSent().first == 0)
@@ -128,18 +122,14 @@ struct ReorderingWindowTests {
             peer.acknowledge(next + 2)
             next += 2
             // A round trip in which two duplicates are reported counts as one.
-            peer.writeSegments(1)
-            peer.discard()
-            peer.wait(100)
+            peer.fly(1)
             peer.acknowledge(next, 0..<1)
             peer.acknowledge(next, 0..<1)
             peer.acknowledge(next + 1)
             next += 1
         }
         // SRTT and the round trips stayed at about 100 ms; the window does not grow past it.
-        peer.writeSegments(2)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(2)
         peer.acknowledge(next, next + 1..<next + 2)
         let smoothed = (peer.status?.smoothedRTT ?? .zero) / .milliseconds(1)
         #expect(smoothed > 90 && smoothed < 150)
@@ -152,15 +142,11 @@ struct ReorderingWindowTests {
     func duplicateAtTheEndOfTheRound(family: Family) {
         let peer = ScriptedPeer.sender(family)
         peer.exchange(1, from: 0)
-        peer.writeSegments(2)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(2)
         // The round lasts until segment 2, which is out, is acknowledged.
         peer.acknowledge(2, 0..<1)
         peer.acknowledge(3, 0..<1)
-        peer.writeSegments(2)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(2)
         peer.acknowledge(3, 4..<5)
         peer.expectSent([3], after: 75)
     }
@@ -171,9 +157,7 @@ struct ReorderingWindowTests {
     func decay(family: Family) {
         let peer = ScriptedPeer.sender(family) { $0.minimumRTO = .seconds(1) }
         peer.exchange(1, from: 0)
-        peer.writeSegments(1)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(1)
         peer.acknowledge(2, 0..<1)
         var next = 2
         for recovery in 1...18 {
@@ -217,9 +201,7 @@ struct ReorderingWindowTests {
         arguments: Family.allCases)
     func tooSoon(family: Family) {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(10)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(10)
         for end in 2...4 { peer.acknowledge(0, 1..<end) }
         #expect(peer.takeSent().contains(0))
         peer.wait(1)

@@ -22,9 +22,7 @@ struct TailLossTests {
         "RFC 8985 §7.2: an acknowledgment of a part starts the time anew [8985-13]", arguments: Family.allCases)
     func restarts(family: Family) {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(5)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(5)
         peer.acknowledge(3)
         peer.expectSent([4], after: 200)
     }
@@ -208,9 +206,7 @@ struct TailLossTests {
         arguments: Family.allCases)
     func notInRecovery(family: Family) {
         let peer = ScriptedPeer.sender(family) { $0.minimumRTO = .seconds(1) }
-        peer.writeSegments(5)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(5)
         for end in 2...4 { peer.acknowledge(0, 1..<end) }
         peer.expectSent([0])
         // Segment 4, and what was sent again, wait for the timeout.
@@ -230,9 +226,7 @@ struct TailLossTests {
     /// Four of five arrive; the probe sends the fifth again.
     private func probed(_ family: Family) -> ScriptedPeer {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(5)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(5)
         peer.acknowledge(4)
         peer.host.advance(to: peer.host.now + .milliseconds(400)) { !peer.pending.isEmpty }
         peer.expectSent([4])
@@ -258,36 +252,18 @@ struct TailLossTests {
     }
 
     @Test(
-        "RFC 8985 §7.4.2: a D-SACK says that both arrived: the window stays, with nothing in flight too [8985-19]",
-        arguments: Family.allCases, [false, true])
-    func duplicateReported(family: Family, withData: Bool) {
+        "RFC 8985 §7.4.2: a D-SACK, or a duplicate without SACK, says that both arrived: the window stays, with nothing in flight too [8985-19]",
+        arguments: Family.allCases, [(true, false), (true, true), (false, false), (false, true)])
+    func duplicate(family: Family, _ way: (isReported: Bool, withData: Bool)) {
         let peer = probed(family)
         let before = peer.windowSegments
         peer.wait(50)
         peer.acknowledge(5)
-        if withData { peer.writeSegments(1) }
+        if way.withData { peer.writeSegments(1) }
         peer.discard()
         peer.wait(50)
-        peer.acknowledge(5, 4..<5)
-        if !withData { peer.writeSegments(1) }
-        peer.discard()
-        peer.wait(100)
-        peer.acknowledge(6)
-        #expect(peer.windowSegments >= before && peer.thresholdSegments > 1000)
-    }
-
-    @Test(
-        "RFC 8985 §7.4.2: a duplicate without SACK says the same [8985-19]", arguments: Family.allCases, [false, true])
-    func plainDuplicate(family: Family, withData: Bool) {
-        let peer = probed(family)
-        let before = peer.windowSegments
-        peer.wait(50)
-        peer.acknowledge(5)
-        if withData { peer.writeSegments(1) }
-        peer.discard()
-        peer.wait(50)
-        peer.acknowledge(5)
-        if !withData { peer.writeSegments(1) }
+        if way.isReported { peer.acknowledge(5, 4..<5) } else { peer.acknowledge(5) }
+        if !way.withData { peer.writeSegments(1) }
         peer.discard()
         peer.wait(100)
         peer.acknowledge(6)

@@ -101,9 +101,7 @@ struct UndoTests {
         arguments: Family.allCases)
     func inPart(family: Family) {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(40)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(40)
         peer.acknowledge(0, 2..<10)
         // Both of those that are missing go again.
         #expect(peer.takeSent().prefix(2) == [0, 1])
@@ -124,9 +122,7 @@ struct UndoTests {
     func ofSomethingElse(family: Family) {
         let peer = ScriptedPeer.sender(family)
         peer.exchange(2, from: 0)
-        peer.writeSegments(40)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(40)
         for end in 4...6 { peer.acknowledge(2, 3..<end) }
         #expect(peer.takeSent().contains(2))
         // The network sent segment 0 twice.
@@ -184,9 +180,7 @@ struct UndoTests {
         arguments: Family.allCases, [false, true])
     func afterTheEnd(family: Family, isOvertaken: Bool) {
         let peer = ScriptedPeer.sender(family)
-        peer.writeSegments(10)
-        peer.discard()
-        peer.wait(100)
+        peer.fly(10)
         for end in 2...4 { peer.acknowledge(0, 1..<end) }
         peer.expectSent([0])
         peer.acknowledge(10)
