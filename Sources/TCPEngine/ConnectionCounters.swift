@@ -1,6 +1,6 @@
 import TCPWire
 
-/// What is counted of one connection for those who look at it; nothing that it does depends on it. 28 bytes, idle connections
+/// What is counted of one connection for those who look at it; nothing that it does depends on it. 31 bytes, idle connections
 /// keep them: counts of what is rare stay at their largest value, octets that went and came are kept as what sequence numbers
 /// do not tell themselves.
 package struct ConnectionCounters {

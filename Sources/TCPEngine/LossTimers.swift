@@ -33,9 +33,9 @@ extension Connection {
         let isFirst = recovery.phase != .timeout
         // RFC 6675 §5.1: a timeout during fast recovery is the same loss; its window has come down already.
         if !wasRecovering { rememberForUndo(&context) }
-        // RFC 2018 §8: a peer may take back what it reported. When the first segment is such, or a second timeout follows,
-        // nothing counts any more.
-        if recovery.timeouts > 0 || !transmissions.isEmpty && transmissions[0].isSacked { transmissions.forgetSacked() }
+        // RFC 2018 §8: a peer may take back what it reported. When a second timeout follows nothing counts any more; that the
+        // first segment is such shows when it is acknowledged up to there.
+        if recovery.timeouts > 0 { transmissions.forgetSacked() }
         if recovery.timeouts < .max { recovery.timeouts &+= 1 }
         markLossesOnTimeout(&context)
         congestion.timeout(

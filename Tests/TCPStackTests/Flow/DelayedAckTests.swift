@@ -74,6 +74,27 @@ struct DelayedAckTests {
     }
 
     @Test(
+        "Behind a gap that much came past sixteen acknowledgments wait for no company, for the sender's window is small then",
+        arguments: Family.allCases, [(1460, 16), (512, 16), (511, 1), (100, 1)])
+    func behindGap(family: Family, _ way: (length: Int, quick: Int)) {
+        let peer = opened(family)
+        peer.send(seq: 1 + way.length, length: way.length)
+        peer.expect(.ack, ack: 1)
+        // The first of them is that of what fills the gap, which never waits.
+        peer.send(seq: 1, length: way.length)
+        peer.expect(.ack, ack: 1 + 2 * way.length)
+        peer.next = 1 + 2 * way.length
+        var quick = 1
+        while quick < 40 {
+            peer.send(length: way.length)
+            guard !peer.pending.isEmpty else { break }
+            peer.discard()
+            quick += 1
+        }
+        #expect(quick == way.quick)
+    }
+
+    @Test(
         "A lone ACK is never acknowledged: no segment answers an acceptable empty one [U-3]", arguments: Family.allCases
     )
     func noAckOfAck(family: Family) {

@@ -86,6 +86,26 @@ struct ReorderingWindowTests {
     }
 
     @Test(
+        "RFC 8985 §6.2 step 2: what was sent again, and is echoed, shows what was sent before it and did not arrive",
+        arguments: Family.allCases)
+    func echoOfRetransmission(family: Family) {
+        let peer = ScriptedPeer.sender(family, timestamps: true)
+        peer.writeSegments(5)
+        peer.expectSent([0, 1, 2, 3, 4])
+        peer.wait(50)
+        peer.writeSegments(1)
+        peer.expectSent([5])
+        peer.wait(50)
+        peer.acknowledge(0, 1..<5)
+        peer.expectSent([0])
+        peer.wait(101)
+        // It echoes the sending of 100 ms ago: segment 5 left before that.
+        peer.acknowledge(5)
+        peer.expectSent([5])
+        #expect(peer.phase == .fast)
+    }
+
+    @Test(
         "RFC 8985 §6.2 step 2: RACK.rtt is that of what was delivered last, though something sent later came first",
         arguments: Family.allCases)
     func roundTripOfTheLate(family: Family) {
